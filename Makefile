@@ -1,0 +1,58 @@
+# Two commands do it all: `make run` and `make test`. Everything lands in .venv in this checkout.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: install install-dev run test test-all check lint types boundaries lock clean demo-nictiz
+
+install: $(VENV)/installed
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Installing the venv module of this Python'; apt-get update -q && apt-get install -q -y python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/installed: deploy/requirements.txt pyproject.toml $(BIN)/python
+	@echo 'Installing what pgo needs (about a minute the first time)'
+	$(PIP) install --require-hashes -r deploy/requirements.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+install-dev: $(VENV)/installed-dev
+
+$(VENV)/installed-dev: deploy/requirements-dev.txt $(VENV)/installed
+	@echo 'Installing what the tests need'
+	$(PIP) install --require-hashes -r deploy/requirements-dev.txt
+	@touch $@
+
+run: install
+	$(BIN)/pgo demo --serve
+
+test: install-dev
+	$(BIN)/python -m pytest -m 'not long'
+
+test-all: install-dev
+	$(BIN)/python -m pytest
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+boundaries: install-dev
+	$(BIN)/lint-imports
+
+check: lint types boundaries test
+
+demo-nictiz: install
+	$(BIN)/pgo demo --nictiz
+
+# Needs uv (pip install uv). Writes hashes only, no addresses.
+lock:
+	UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' pyproject.toml -o deploy/requirements.txt
+	UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' -c deploy/requirements.txt pyproject.toml --group dev -o deploy/requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) build var

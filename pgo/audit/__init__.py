@@ -1,0 +1,1 @@
+"""What happened, by whom: the catalogue of events and the trail."""

@@ -1,0 +1,1 @@
+"""The engine of one client's record: keys, bodies, log, image, open dossiers."""

@@ -1,0 +1,244 @@
+"""The error tree: one class is one row of status, FHIR issue code and OAuth code.
+
+::
+
+    PgoError
+    ├─ BadRequest 400 invalid             ├─ Conflict 409 conflict
+    │  ├─ Malformed structure             ├─ VersionMismatch 412 conflict
+    │  ├─ BadValue value                  ├─ TooLarge 413 too-long
+    │  ├─ Missing required                ├─ UnsupportedMedia 415 not-supported
+    │  ├─ Unsupported not-supported       ├─ Unprocessable 422 processing
+    │  ├─ InvalidGrant                    │  └─ TooCostly too-costly
+    │  ├─ InvalidScope                    ├─ TooMany 429 throttled
+    │  ├─ UnsupportedGrantType            ├─ Incident 500 exception
+    │  └─ UnauthorizedClient              ├─ Unavailable 503 transient
+    ├─ Unauthenticated 401 login          └─ NoSpace 507 no-store
+    │  └─ InvalidClient
+    ├─ Forbidden 403 forbidden
+    │  ├─ ScopeTooSmall
+    │  └─ AccessDenied
+    ├─ NotFound 404 not-found
+    │  └─ NoSuchInteraction 405 not-supported
+    └─ Gone 410 deleted
+
+This module renders nothing: `pgo.web` draws an error in the form of the address that was asked.
+`detail` is for the caller and never repeats a value he sent; the cause is for the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that is wrong: FHIR issue `code`, `place` (FHIRPath or parameter), `detail`.
+
+    `severity` is fatal, error, warning or information (http://hl7.org/fhir/issue-severity).
+    """
+
+    code: str
+    detail: str
+    place: str = ""
+    severity: str = "error"
+
+
+class PgoError(Exception):
+    """Anything this server says no to.
+
+    Args:
+        detail: English sentence for the caller, without any value from the request.
+        place: FHIRPath, parameter or field the error is about; may be empty.
+        issues: all that is wrong, when it is more than one thing.
+        headers: extra response headers, such as Retry-After.
+    """
+
+    status = 500
+    issue = "exception"
+    oauth = "server_error"
+    dutch = "Er ging iets mis bij ons. Probeer het later nog eens."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        place: str = "",
+        issues: tuple[Issue, ...] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.place = place
+        self.issues = issues or (Issue(self.issue, detail, place),)
+        self.headers = headers or {}
+
+
+class BadRequest(PgoError):
+    """The request is wrong in itself."""
+
+    status, issue, oauth = 400, "invalid", "invalid_request"
+    dutch = "Deze vraag klopt niet. Vraag de maker van uw app om hulp."
+
+
+class Malformed(BadRequest):
+    """Not JSON, XML or a form at all, or not a resource."""
+
+    issue = "structure"
+
+
+class BadValue(BadRequest):
+    """A value is not of its type or not allowed."""
+
+    issue = "value"
+
+
+class Missing(BadRequest):
+    """Something required is absent."""
+
+    issue = "required"
+
+
+class Unsupported(BadRequest):
+    """A parameter, type or option this server does not know."""
+
+    issue = "not-supported"
+
+
+class InvalidGrant(BadRequest):
+    """A code, refresh token or assertion that is not (any more) good (RFC 6749 5.2)."""
+
+    oauth = "invalid_grant"
+
+
+class InvalidScope(BadRequest):
+    """A scope that is unknown, malformed or more than allowed."""
+
+    oauth = "invalid_scope"
+
+
+class UnsupportedGrantType(BadRequest):
+    """A grant type this server does not offer."""
+
+    oauth = "unsupported_grant_type"
+
+
+class UnauthorizedClient(BadRequest):
+    """This app may not use this grant type."""
+
+    oauth = "unauthorized_client"
+
+
+class Unauthenticated(PgoError):
+    """No token, or one that is not good (RFC 6750)."""
+
+    status, issue, oauth = 401, "login", "invalid_token"
+    dutch = "U bent niet ingelogd. Log opnieuw in."
+
+
+class InvalidClient(Unauthenticated):
+    """Client authentication failed; says no more than that."""
+
+    oauth = "invalid_client"
+
+
+class Forbidden(PgoError):
+    """An action that is not allowed on something the caller may see."""
+
+    status, issue, oauth = 403, "forbidden", "access_denied"
+    dutch = "Dit mag u niet doen in dit dossier."
+
+
+class ScopeTooSmall(Forbidden):
+    """The token's scope does not reach this."""
+
+    oauth = "insufficient_scope"
+    dutch = "Deze app mag dit niet. Geef de app eerst meer rechten."
+
+
+class AccessDenied(Forbidden):
+    """The person said no."""
+
+
+class NotFound(PgoError):
+    """Does not exist, or is not for this caller: the answer is the same."""
+
+    status, issue, oauth = 404, "not-found", "invalid_request"
+    dutch = "Dit is niet gevonden."
+
+
+class NoSuchInteraction(NotFound):
+    """This method is not offered at this address."""
+
+    status, issue = 405, "not-supported"
+
+
+class Gone(PgoError):
+    """Was there and is deleted."""
+
+    status, issue, oauth = 410, "deleted", "invalid_request"
+    dutch = "Dit is verwijderd."
+
+
+class Conflict(PgoError):
+    """Contradicts what is there."""
+
+    status, issue, oauth = 409, "conflict", "invalid_request"
+    dutch = "Dit past niet bij wat er al staat."
+
+
+class VersionMismatch(PgoError):
+    """If-Match names another version than the newest."""
+
+    status, issue, oauth = 412, "conflict", "invalid_request"
+    dutch = "Iemand anders heeft dit net gewijzigd. Kijk eerst wat er nu staat."
+
+
+class TooLarge(PgoError):
+    """More bytes, entries or depth than the limits allow."""
+
+    status, issue, oauth = 413, "too-long", "invalid_request"
+    dutch = "Dit is te groot."
+
+
+class UnsupportedMedia(PgoError):
+    """A content type, charset or encoding this server does not read or write."""
+
+    status, issue, oauth = 415, "not-supported", "invalid_request"
+
+
+class Unprocessable(PgoError):
+    """Well-formed, but breaks a rule of the content."""
+
+    status, issue, oauth = 422, "processing", "invalid_request"
+    dutch = "Deze gegevens kloppen niet. Er is niets opgeslagen."
+
+
+class TooCostly(Unprocessable):
+    """A search wider than the limits allow."""
+
+    issue = "too-costly"
+
+
+class TooMany(PgoError):
+    """Asked too often; `Retry-After` says when to come back."""
+
+    status, issue, oauth = 429, "throttled", "temporarily_unavailable"
+    dutch = "Dit is te vaak gevraagd. Wacht even en probeer het opnieuw."
+
+
+class Incident(PgoError):
+    """Our own fault; the cause is in the log under the request id."""
+
+
+class Unavailable(PgoError):
+    """Cannot serve now; nothing was done."""
+
+    status, issue, oauth = 503, "transient", "temporarily_unavailable"
+    dutch = "Het lukt nu even niet. Probeer het later nog eens."
+
+
+class NoSpace(PgoError):
+    """The disk is full; nothing was stored."""
+
+    status, issue, oauth = 507, "no-store", "temporarily_unavailable"
+    dutch = "Er is geen ruimte meer. Er is niets opgeslagen."

@@ -1,0 +1,1 @@
+"""FHIR R4 and STU3: texts, validation, search, bundles, capability."""

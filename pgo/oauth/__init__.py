@@ -1,0 +1,1 @@
+"""The authorization server, and the guard that knows who is calling."""

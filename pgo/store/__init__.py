@@ -1,0 +1,1 @@
+"""Where sealed dossiers live: the contract and its backends."""
