@@ -4,16 +4,17 @@
 
     PgoError
     ├─ BadRequest 400 invalid             ├─ Conflict 409 conflict
-    │  ├─ Malformed structure             ├─ VersionMismatch 412 conflict
-    │  ├─ BadValue value                  ├─ TooLarge 413 too-long
-    │  ├─ Missing required                ├─ UnsupportedMedia 415 not-supported
-    │  ├─ Unsupported not-supported       ├─ Unprocessable 422 processing
-    │  ├─ InvalidGrant                    │  └─ TooCostly too-costly
-    │  ├─ InvalidScope                    ├─ TooMany 429 throttled
-    │  ├─ UnsupportedGrantType            ├─ Incident 500 exception
-    │  └─ UnauthorizedClient              ├─ Unavailable 503 transient
-    ├─ Unauthenticated 401 login          └─ NoSpace 507 no-store
-    │  └─ InvalidClient
+    │  ├─ TooSlow 408 timeout             ├─ VersionMismatch 412 conflict
+    │  ├─ Malformed structure             ├─ TooLarge 413 too-long
+    │  ├─ BadValue value                  │  ├─ AddressTooLong 414
+    │  ├─ Missing required                │  └─ HeadTooLarge 431
+    │  ├─ Unsupported not-supported       ├─ UnsupportedMedia 415 not-supported
+    │  ├─ InvalidGrant                    ├─ Unprocessable 422 processing
+    │  ├─ InvalidScope                    │  └─ TooCostly too-costly
+    │  ├─ UnsupportedGrantType            ├─ TooMany 429 throttled
+    │  └─ UnauthorizedClient              ├─ Incident 500 exception
+    ├─ Unauthenticated 401 login          ├─ Unavailable 503 transient
+    │  └─ InvalidClient                   └─ NoSpace 507 no-store
     ├─ Forbidden 403 forbidden
     │  ├─ ScopeTooSmall
     │  └─ AccessDenied
@@ -102,6 +103,13 @@ class Unsupported(BadRequest):
     """A parameter, type or option this server does not know."""
 
     issue = "not-supported"
+
+
+class TooSlow(BadRequest):
+    """The body did not arrive within the time it gets."""
+
+    status, issue = 408, "timeout"
+    dutch = "Het versturen duurde te lang. Probeer het opnieuw."
 
 
 class InvalidGrant(BadRequest):
@@ -198,6 +206,18 @@ class TooLarge(PgoError):
 
     status, issue, oauth = 413, "too-long", "invalid_request"
     dutch = "Dit is te groot."
+
+
+class AddressTooLong(TooLarge):
+    """A longer address than the limits allow; POST `_search` has no such limit."""
+
+    status = 414
+
+
+class HeadTooLarge(TooLarge):
+    """More header fields, or more bytes in them, than the limits allow (RFC 6585)."""
+
+    status = 431
 
 
 class UnsupportedMedia(PgoError):
