@@ -1,7 +1,7 @@
 """Sealing: AES-256-GCM boxes bound to a place, and the keys of each dossier.
 
 Nothing here knows what is sealed. A place (the AAD) names format version, client and what the
-sealed bytes are, so that bytes moved elsewhere do not open. Source: spec architecture 1, safety 2.1.
+sealed bytes are, so that bytes moved elsewhere do not open (architecture 1, safety 2.1).
 """
 
 from __future__ import annotations

@@ -1,0 +1,279 @@
+"""The index image of one dossier: an SQLite database in memory, derived from the log.
+
+Losing it loses nothing. Bodies are not in it. `temp_store=MEMORY`, so that no sort spills
+plaintext to disk (architecture 1, SQLite traps).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.fhir import tables
+
+FORMAT: Final = "1"
+
+_DDL: Final = """
+CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
+  ver INTEGER NOT NULL, at INTEGER NOT NULL, facet INTEGER NOT NULL, day INTEGER,
+  live INTEGER NOT NULL, body BLOB, digest TEXT NOT NULL, UNIQUE (rel, type, id));
+CREATE INDEX res_facet ON res (facet);
+CREATE TABLE ver (rid INTEGER NOT NULL, ver INTEGER NOT NULL, n INTEGER NOT NULL,
+  at INTEGER NOT NULL, method TEXT NOT NULL, body BLOB, facet INTEGER NOT NULL, day INTEGER,
+  PRIMARY KEY (rid, ver)) WITHOUT ROWID;
+CREATE TABLE facet (fid INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE ident (org TEXT, rel TEXT, type TEXT, system TEXT, value TEXT, rid INTEGER,
+  PRIMARY KEY (org, rel, type, system, value)) WITHOUT ROWID;
+CREATE TABLE rule (kind TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE answer (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE log (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One resource version as the image knows it; `body` is the id of its sealed text."""
+
+    rid: int
+    rel: str
+    type: str
+    id: str
+    ver: int
+    at: int
+    facet: int
+    day: int | None
+    live: bool
+    body: bytes | None
+    digest: str = ""
+    method: str = ""
+
+
+_ROW: Final = "r.rid, r.rel, r.type, r.id, r.ver, r.at, r.facet, r.day, r.live, r.body, r.digest"
+
+
+class Image:
+    """One dossier's index; every method is synchronous and never waits."""
+
+    def __init__(self, kept: bytes | None = None) -> None:
+        """An empty image, or one as `serialize` gave it.
+
+        Raises:
+            ValueError: kept by another version of this program; rebuild from the log.
+        """
+        self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if kept is not None:
+            self.db.deserialize(kept)
+            self.db.execute("PRAGMA temp_store=MEMORY")
+            if self._meta("format") != FORMAT:
+                raise ValueError("image of another format")
+        else:
+            self.db.execute("PRAGMA temp_store=MEMORY")
+            self.db.executescript(_DDL + tables.DDL)
+            self._set("format", FORMAT)
+        self._load()
+
+    def _load(self) -> None:
+        found = self.db.execute("SELECT fid, text FROM facet").fetchall()
+        self.facets: dict[int, Facet] = {fid: Facet.of(text) for fid, text in found}
+        self._fids: dict[str, int] = {text: fid for fid, text in found}
+        self.n = int(self._meta("n") or 0)
+        self.rules_n = int(self._meta("rules_n") or 0)
+
+    def serialize(self) -> bytes:
+        """The whole image as bytes (plaintext: seal it before it goes anywhere)."""
+        return self.db.serialize()
+
+    def size(self) -> int:
+        """Bytes of memory it takes."""
+        pages: int = self.db.execute("PRAGMA page_count").fetchall()[0][0]
+        return pages * 4096 + 600 * len(self.facets)
+
+    # --- changing ------------------------------------------------------------------------------
+
+    def apply(self, delta: Delta) -> None:
+        """Take in the next commit; all or nothing."""
+        if delta.n != self.n + 1:
+            raise ValueError("not the next commit")
+        with self._transaction():
+            self._take_in(delta)
+        self.n = delta.n
+
+    @contextmanager
+    def preview(self, delta: Delta) -> Iterator[None]:
+        """The image as it would be after `delta`, for as long as the block runs; do not await."""
+        self.db.execute("SAVEPOINT preview")
+        rules_n = self.rules_n
+        try:
+            self._take_in(delta)
+            yield
+        finally:
+            self.db.execute("ROLLBACK TO preview")
+            self.db.execute("RELEASE preview")
+            self._load()
+            self.rules_n = rules_n
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            self._load()
+            raise
+        self.db.execute("COMMIT")
+
+    def _take_in(self, delta: Delta) -> None:
+        who = orjson.dumps(delta.who).decode()
+        self.db.execute("INSERT INTO log VALUES (?,?,?)", (delta.n, delta.at, who))
+        for rule in delta.rules:
+            self._rule(rule)
+        for change in delta.changes:
+            self._change(delta, change)
+        for name, answer in delta.answers:
+            self.db.execute("INSERT OR IGNORE INTO answer VALUES (?,?)", (name, answer))
+        self._set("n", str(delta.n))
+        if delta.rules:
+            self.rules_n = delta.n
+            self._set("rules_n", str(delta.n))
+
+    def _change(self, delta: Delta, change: Change) -> None:
+        seal = self.rule("seal", f"{change.rel}/{change.type}/{change.id}")
+        facet = replace(change.facet, seals=(seal["label"],)) if seal else change.facet
+        fid, live = self._fid(facet), change.method != "DELETE"
+        body = bytes.fromhex(change.body) if change.body else None
+        named = (change.rel, change.type, change.id)
+        rid: int = self.db.execute(
+            "INSERT INTO res (rel, type, id, ver, at, facet, day, live, body, digest)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (rel, type, id) DO UPDATE SET"
+            " ver=excluded.ver, at=excluded.at, facet=excluded.facet, day=excluded.day,"
+            " live=excluded.live, body=excluded.body, digest=excluded.digest RETURNING rid",
+            (*named, change.ver, delta.at, fid, change.day, live, body, change.digest),
+        ).fetchall()[0][0]
+        self.db.execute(
+            "INSERT INTO ver VALUES (?,?,?,?,?,?,?,?)",
+            (rid, change.ver, delta.n, delta.at, change.method, body, fid, change.day),
+        )
+        tables.remove(self.db, rid)
+        if live:
+            tables.insert(self.db, rid, change.rows)
+        self.db.executemany(
+            "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
+            [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],
+        )
+
+    def _rule(self, rule: Rule) -> None:
+        if rule.value is None:
+            self.db.execute("DELETE FROM rule WHERE kind=? AND id=?", (rule.kind, rule.id))
+        else:
+            value = orjson.dumps(rule.value).decode()
+            self.db.execute(
+                "INSERT OR REPLACE INTO rule VALUES (?,?,?)", (rule.kind, rule.id, value)
+            )
+        if rule.kind == "seal":
+            self._seal(rule)
+
+    def _seal(self, rule: Rule) -> None:
+        rel, type_, id_ = rule.id.split("/")
+        seals = (str(rule.value["label"]),) if rule.value else ()
+        row = self.get(rel, type_, id_)
+        if row is None:
+            return
+        versions = self.db.execute("SELECT ver, facet FROM ver WHERE rid=?", (row.rid,)).fetchall()
+        for ver, fid in versions:
+            sealed = self._fid(replace(self.facets[fid], seals=seals))
+            self.db.execute("UPDATE ver SET facet=? WHERE rid=? AND ver=?", (sealed, row.rid, ver))
+        sealed = self._fid(replace(self.facets[row.facet], seals=seals))
+        self.db.execute("UPDATE res SET facet=? WHERE rid=?", (sealed, row.rid))
+
+    def _fid(self, facet: Facet) -> int:
+        text = facet.text()
+        fid = self._fids.get(text)
+        if fid is None:
+            made = self.db.execute("INSERT INTO facet (text) VALUES (?) RETURNING fid", (text,))
+            fid = int(made.fetchall()[0][0])
+            self._fids[text], self.facets[fid] = fid, facet
+        return fid
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def get(self, rel: str, type_: str, id_: str) -> Row | None:
+        """The newest version of a resource, deleted ones too."""
+        found = self.db.execute(
+            f"SELECT {_ROW} FROM res r WHERE r.rel=? AND r.type=? AND r.id=?", (rel, type_, id_)
+        ).fetchall()
+        return Row(*found[0]) if found else None
+
+    def rows(self, rids: Sequence[int]) -> list[Row]:
+        """The newest versions of these resources, in this order."""
+        marks = ",".join("?" * len(rids))
+        found = self.db.execute(f"SELECT {_ROW} FROM res r WHERE r.rid IN ({marks})", tuple(rids))
+        by_rid = {row[0]: Row(*row) for row in found.fetchall()}
+        return [by_rid[rid] for rid in rids]
+
+    def versions(self, row: Row) -> list[Row]:
+        """All versions of a resource, newest first."""
+        found = self.db.execute(
+            "SELECT ver, at, facet, day, method, body FROM ver WHERE rid=? ORDER BY ver DESC",
+            (row.rid,),
+        ).fetchall()
+        return [
+            replace(row, ver=ver, at=at, facet=facet, day=day, method=method, body=body)
+            for ver, at, facet, day, method, body in found
+        ]
+
+    def select(self, sql: str, args: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows of a query made by pgo.fhir.search or pgo.verdict, fetched whole."""
+        return self.db.execute(sql, tuple(args)).fetchall()
+
+    def owned(self, org: str, rel: str, type_: str, ident: tuple[str, str]) -> Row | None:
+        """The resource this organisation sent before under this business identifier."""
+        found = self.db.execute(
+            f"SELECT {_ROW} FROM ident i JOIN res r ON r.rid = i.rid WHERE i.org=? AND i.rel=?"
+            " AND i.type=? AND i.system=? AND i.value=?",
+            (org, rel, type_, *ident),
+        ).fetchall()
+        return Row(*found[0]) if found else None
+
+    def patient(self, rel: str) -> Row | None:
+        """The dossier's Patient of this release."""
+        found = self.db.execute(
+            f"SELECT {_ROW} FROM res r WHERE r.rel=? AND r.type='Patient' AND r.live"
+            " ORDER BY r.rid LIMIT 1",
+            (rel,),
+        ).fetchall()
+        return Row(*found[0]) if found else None
+
+    def rule(self, kind: str, id_: str) -> dict[str, Any] | None:
+        """One grant, relation, seal, notice or fact."""
+        found = self.db.execute("SELECT value FROM rule WHERE kind=? AND id=?", (kind, id_))
+        rows = found.fetchall()
+        return dict(orjson.loads(rows[0][0])) if rows else None
+
+    def rules(self, kind: str) -> dict[str, dict[str, Any]]:
+        """All of one kind, by id, in order of id."""
+        found = self.db.execute("SELECT id, value FROM rule WHERE kind=? ORDER BY id", (kind,))
+        return {id_: orjson.loads(value) for id_, value in found.fetchall()}
+
+    def answer(self, name: str) -> str | None:
+        """What was answered to a request with this name (idempotency)."""
+        rows = self.db.execute("SELECT answer FROM answer WHERE name=?", (name,)).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def count(self) -> int:
+        """How many resources are live."""
+        return int(self.db.execute("SELECT count(*) FROM res WHERE live").fetchall()[0][0])
+
+    def _meta(self, name: str) -> str | None:
+        rows = self.db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    def _set(self, name: str, value: str) -> None:
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?,?)", (name, value))

@@ -1,0 +1,240 @@
+"""Open dossiers: one client's record ready to be asked, kept up to date by a head check.
+
+Every request first reads the head and replays what is new, so that a revoked consent or a new
+result is seen by every worker at once (architecture 1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from pgo.dossier.image import Image, Row
+from pgo.dossier.log import Change, Delta
+from pgo.dossier.seal import DossierKeys, Keys
+from pgo.errors import Incident, NotFound, PgoError
+from pgo.store.contract import Commit, Line, NotNext, Store
+
+_CHUNK: Final = 4_000_000
+_REPLAY: Final = 200
+_NO_HASH: Final = bytes(32)
+_log = logging.getLogger(__name__)
+
+MakeLine = Callable[[int, bytes], Line]
+"""Makes the commit's own audit line out of (n, hash of the line before it)."""
+
+
+class Dossier:
+    """One client's record. Reading is synchronous on `image`; texts and commits are awaited."""
+
+    def __init__(self, client: str, store: Store, keys: DossierKeys, image: Image) -> None:
+        self.client = client
+        self.keys = keys
+        self.image = image
+        self.kept_n = image.n
+        self.bytes = image.size()
+        self._store = store
+        self._line: tuple[int, bytes] = (0, _NO_HASH)
+        self._replaying = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Bring the image up to the head of the log, as of now."""
+        if await self._store.head(self.client) > self.image.n:
+            async with self._replaying:
+                await self._replay()
+
+    async def _replay(self) -> None:
+        head = await self._store.head(self.client)
+        while self.image.n < head:
+            commits = await self._store.commits(self.client, self.image.n, _REPLAY)
+            if not commits:
+                raise NotFound("not found")
+            for commit in commits:
+                self.image.apply(self._delta(commit))
+                self._line = (commit.n, commit.line.hash)
+            self.bytes = self.image.size()
+            await asyncio.sleep(0)
+
+    def _delta(self, commit: Commit) -> Delta:
+        return Delta.decode(self.keys.box.open(_commit_place(self.client, commit.n), commit.sealed))
+
+    # --- texts ---------------------------------------------------------------------------------
+
+    async def texts(self, rows: Sequence[Row]) -> list[bytes]:
+        """The resource texts of these versions, in order; one round trip.
+
+        Raises:
+            Incident: a body that should be there is not, or does not open.
+        """
+        ids = [row.body for row in rows if row.body is not None]
+        found = await self._store.bodies(self.client, ids) if ids else {}
+        return [self._text(row, found) for row in rows]
+
+    def _text(self, row: Row, found: dict[bytes, bytes]) -> bytes:
+        if row.body is None or row.body not in found:
+            raise Incident("a stored text is missing")
+        place = _body_place(self.client, row.rel, row.type, row.id, row.ver)
+        return self.keys.box.open(place, found[row.body])
+
+    # --- changing ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold this dossier's write queue, with the image up to date."""
+        async with self._store.turn(self.client):
+            await self.refresh()
+            yield
+
+    def seal_body(self, change: Change, text: bytes) -> tuple[str, bytes]:
+        """A fresh body id (hex) and the sealed text of a change."""
+        place = _body_place(self.client, change.rel, change.type, change.id, change.ver)
+        return os.urandom(16).hex(), self.keys.box.seal(place, text)
+
+    async def commit(self, delta: Delta, bodies: dict[bytes, bytes], make_line: MakeLine) -> None:
+        """Bodies first, commit last; durable and in the image when it returns.
+
+        Raises:
+            NotNext: another process was first; refresh and try again.
+        """
+        if bodies:
+            await self._store.keep_bodies(self.client, bodies)
+        place = _commit_place(self.client, delta.n)
+        sealed = self.keys.box.seal(place, delta.encode())
+        line = make_line(delta.n, await self._last_line(delta.n - 1))
+        named = tuple(bytes.fromhex(c.body) for c in delta.changes if c.body)
+        await self._store.append(self.client, Commit(delta.n, named, sealed, line))
+        async with self._replaying:
+            if self.image.n == delta.n - 1:
+                self.image.apply(delta)
+                self._line = (delta.n, line.hash)
+                self.bytes = self.image.size()
+
+    async def _last_line(self, n: int) -> bytes:
+        if n == 0:
+            return _NO_HASH
+        if self._line[0] != n:
+            commits = await self._store.commits(self.client, n - 1, 1)
+            if not commits or commits[0].n != n:
+                raise NotNext
+            self._line = (n, commits[0].line.hash)
+        return self._line[1]
+
+    async def keep_image(self) -> None:
+        """Serialise, seal and keep the image; the sealing runs beside the event loop."""
+        n, plain = self.image.n, self.image.serialize()
+        self.kept_n = n
+        chunks = await asyncio.to_thread(self._seal_image, n, plain)
+        await self._store.keep_image(self.client, n, chunks)
+
+    def _seal_image(self, n: int, plain: bytes) -> list[bytes]:
+        parts = [plain[at : at + _CHUNK] for at in range(0, len(plain), _CHUNK)]
+        return [
+            self.keys.box.seal(_image_place(self.client, n, i, len(parts)), part)
+            for i, part in enumerate(parts)
+        ]
+
+
+class Dossiers:
+    """All open dossiers of this process: an LRU bounded in bytes."""
+
+    def __init__(self, store: Store, keys: Keys, *, open_bytes: int, image_every: int) -> None:
+        self.store = store
+        self.keys = keys
+        self._open: OrderedDict[str, Dossier] = OrderedDict()
+        self._opening: dict[str, asyncio.Task[Dossier]] = {}
+        self._bytes = open_bytes
+        self._image_every = image_every
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    async def open(self, client: str) -> Dossier:
+        """The dossier of this client, up to date.
+
+        Raises:
+            NotFound: there is none.
+        """
+        keys = await self.keys.data(client)
+        dossier = self._open.get(client)
+        if dossier is None or dossier.keys is not keys:
+            dossier = await self._load_once(client, keys)
+        self._open[client] = dossier
+        self._open.move_to_end(client)
+        await dossier.refresh()
+        self.settle(dossier)
+        self._evict()
+        return dossier
+
+    async def _load_once(self, client: str, keys: DossierKeys) -> Dossier:
+        task = self._opening.get(client)
+        if task is None:
+            task = asyncio.create_task(self._load(client, keys))
+            self._opening[client] = task
+            task.add_done_callback(lambda _: self._opening.pop(client, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, client: str, keys: DossierKeys) -> Dossier:
+        kept = await self.store.image(client)
+        image = _opened_image(client, keys, kept) if kept else None
+        return Dossier(client, self.store, keys, image or Image())
+
+    def _evict(self) -> None:
+        total = sum(dossier.bytes for dossier in self._open.values())
+        while total > self._bytes and len(self._open) > 1:
+            _, gone = self._open.popitem(last=False)
+            total -= gone.bytes
+
+    def settle(self, dossier: Dossier) -> None:
+        """After a commit or a long replay: keep a new image in the background when it is time."""
+        if dossier.image.n - dossier.kept_n < self._image_every:
+            return
+        task = asyncio.create_task(self._keep(dossier))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, dossier: Dossier) -> None:
+        try:
+            await dossier.keep_image()
+        except PgoError:
+            _log.warning("an image could not be kept; it will be made again from the log")
+
+    async def close(self) -> None:
+        """Wait for images under way."""
+        while self._keeping:
+            await asyncio.gather(*tuple(self._keeping), return_exceptions=True)
+
+    @property
+    def open_count(self) -> int:
+        """How many dossiers are open in this process."""
+        return len(self._open)
+
+
+def _opened_image(
+    client: str, keys: DossierKeys, kept: tuple[int, tuple[bytes, ...]]
+) -> Image | None:
+    n, chunks = kept
+    try:
+        parts = [
+            keys.box.open(_image_place(client, n, i, len(chunks)), chunk)
+            for i, chunk in enumerate(chunks)
+        ]
+        image = Image(b"".join(parts))
+    except (Incident, ValueError):
+        _log.warning("a kept image does not open; it is made again from the log")
+        return None
+    return image if image.n == n else None
+
+
+def _body_place(client: str, rel: str, type_: str, id_: str, ver: int) -> bytes:
+    return f"pgo1|body|{client}|{rel}|{type_}|{id_}|{ver}".encode()
+
+
+def _commit_place(client: str, n: int) -> bytes:
+    return f"pgo1|commit|{client}|{n}".encode()
+
+
+def _image_place(client: str, n: int, index: int, count: int) -> bytes:
+    return f"pgo1|image|{client}|{n}|{index}|{count}".encode()
