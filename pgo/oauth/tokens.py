@@ -1,0 +1,345 @@
+"""Opaque tokens, codes and their families: made, spent once, ended; only hashes are at rest.
+
+Spaces in the store (each key is the SHA-256 of what the app holds):
+
+* ``code``, ``refresh``, ``access``: the sealed facts; the key is in the AAD, so that nothing can be
+  moved to another token.
+* ``code-spent``, ``refresh-spent``: family of what has been handed in; a second time ends it.
+* ``family``: ``live`` or ``dead``. A dead one never lives again: ``live`` is only ever put fresh.
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from pgo.dossier.seal import Box
+from pgo.errors import BadValue, Incident, InvalidGrant, NotFound, Unauthenticated
+from pgo.oauth.clients import OPERATOR, App, Provider
+from pgo.oauth.scopes import cap_of
+from pgo.registry import Account, Registry
+from pgo.store.contract import Store
+
+Clock = Callable[[], datetime]
+TOKEN_BYTES = 32
+MOST_TOKEN = 512
+_LIVE, _DEAD = b"live", b"dead"
+_GRANT_ENDED = "This grant is not good, or not any more."
+_TOKEN_ENDED = "The access token is not good, or not any more."  # noqa: S105 - a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things last, in seconds."""
+
+    code: int = 60
+    access: int = 300
+    operator: int = 3600
+    refresh_idle: int = 30 * 86400
+    refresh: int = 180 * 86400
+    remember_spent: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What somebody was given: the same facts stand behind a code, a refresh and an access token.
+
+    Attributes:
+        person: account id, or client_id of a provider system.
+        kind: the kind the person acts in: "" or the account's own; "systeem" for a system.
+        org: organisation the person acts for, or "".
+        app: client_id, or `clients.OPERATOR`.
+        dossier: client id, or "".
+        scope: SMART scopes as granted.
+        service: MedMij service the token is for, or "".
+        family: ends all together; "" for a token that stands alone.
+        generation: of person and app when the person gave this; see `generation_of`.
+        issued, expires: seconds since 1970; `until`: no refresh token of the family outlives this.
+        redirect_uri, challenge: of a code; "" for others.
+    """
+
+    person: str
+    kind: str
+    org: str
+    app: str
+    dossier: str
+    scope: tuple[str, ...]
+    service: str
+    loa: str
+    family: str
+    generation: int
+    issued: int
+    expires: int
+    until: int
+    redirect_uri: str = ""
+    challenge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What an app gets; shown to nobody else."""
+
+    access: str
+    expires_in: int
+    refresh: str
+    grant: Grant
+
+    def __repr__(self) -> str:
+        return "Issued(…)"
+
+
+_TYPES: dict[str, type] = {
+    one.name: {"int": int, "str": str}.get(str(one.type), list) for one in fields(Grant)
+}
+
+
+def digest(text: str) -> str:
+    """The name something secret is stored under: SHA-256, hexadecimal."""
+    return sha256(text.encode()).hexdigest()
+
+
+def generation_of(client: App | Provider | None, account: Account | None) -> int:
+    """A number that changes when all tokens of the person, of the app, or of both together end.
+
+    It only counts up, as each of its parts does.
+    """
+    mine = 0 if client is None else client.generation
+    if account is None:
+        return mine
+    app = OPERATOR if client is None else client.client_id
+    return mine + account.generation + account.ended.get(app, 0)
+
+
+class Tokens:
+    """Makes and ends tokens; `clock` tells the time, `random` gives that many random bytes."""
+
+    def __init__(
+        self,
+        store: Store,
+        box: Box,
+        clock: Clock,
+        *,
+        lifetimes: Lifetimes | None = None,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._store = store
+        self._box = box
+        self._clock = clock
+        self._random = random
+        self.lifetimes = lifetimes or Lifetimes()
+
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self._clock().timestamp())
+
+    def secret(self) -> str:
+        """A new secret of 256 bits in 43 characters."""
+        return urlsafe_b64encode(self._random(TOKEN_BYTES)).rstrip(b"=").decode()
+
+    async def code(self, grant: Grant) -> str:
+        """A code for a grant; good once, for a minute at most."""
+        now, code = self.now(), self.secret()
+        family = digest(self.secret())[:32]
+        expires = now + self.lifetimes.code
+        await self._put("code", code, replace(grant, family=family, issued=now, expires=expires))
+        return code
+
+    async def redeem(self, code: str) -> Grant:
+        """Spend a code; of any number who try, one gets it, and the others end what came of it.
+
+        Raises:
+            errors.InvalidGrant: unknown, spent or expired.
+        """
+        grant = await self._spend("code", code)
+        now = self.now()
+        until = now + self.lifetimes.refresh
+        live = await self._store.put("family", grant.family, _LIVE, until, fresh=True)
+        if not live or grant.expires <= now:
+            raise InvalidGrant(_GRANT_ENDED)
+        return replace(grant, until=until, redirect_uri="", challenge="")
+
+    async def peek_code(self, code: str) -> Grant | None:
+        """What a code stands for, without spending it."""
+        return await self._peek("code", code)
+
+    async def issue(self, grant: Grant, *, refresh: Grant | None = None) -> Issued:
+        """A new access token for a grant, and a new refresh token when `refresh` has its facts."""
+        now, access = self.now(), self.secret()
+        lives = self.lifetimes.access
+        await self._put("access", access, replace(grant, issued=now, expires=now + lives))
+        again = "" if refresh is None else await self._refresh(refresh)
+        return Issued(access, lives, again, grant)
+
+    async def refresh(self, text: str) -> Grant | None:
+        """What a refresh token stands for, without spending it; a spent one ends its family."""
+        grant = await self._peek("refresh", text)
+        if grant is None:
+            await self._end_spent("refresh", text)
+        if grant is None or grant.expires <= self.now() or not await self.alive(grant.family):
+            return None
+        return grant
+
+    async def rotate(self, text: str) -> None:
+        """Spend a refresh token.
+
+        Raises:
+            errors.InvalidGrant: somebody else spent it; the family is ended.
+        """
+        await self._spend("refresh", text)
+
+    async def prolong(self, text: str, grant: Grant) -> None:
+        """Let a refresh token that is bound to its app's key live on after use."""
+        await self._put("refresh", text, self._for_refresh(grant))
+
+    async def access(self, text: str) -> Grant:
+        """What an access token stands for.
+
+        Raises:
+            errors.Unauthenticated: unknown, expired, ended, or its record is not whole.
+        """
+        if len(text) > MOST_TOKEN:
+            raise Unauthenticated(_TOKEN_ENDED)
+        grant = await self._peek("access", text)
+        if grant is None or grant.expires <= self.now():
+            raise Unauthenticated(_TOKEN_ENDED)
+        if grant.family and not await self.alive(grant.family):
+            raise Unauthenticated(_TOKEN_ENDED)
+        return grant
+
+    async def alive(self, family: str) -> bool:
+        """Whether a family has not been ended."""
+        return await self._store.peek("family", family, self.now()) == _LIVE
+
+    async def end_family(self, family: str) -> None:
+        """End all tokens of a family for good."""
+        await self._store.put("family", family, _DEAD, self.now() + self.lifetimes.refresh)
+
+    async def find(self, text: str) -> tuple[str, Grant] | None:
+        """("access" or "refresh", facts) of a token that is good now."""
+        if len(text) > MOST_TOKEN:
+            return None
+        for space in ("access", "refresh"):
+            grant = await self._peek(space, text)
+            if grant is None or grant.expires <= self.now():
+                continue
+            return (space, grant) if not grant.family or await self.alive(grant.family) else None
+        return None
+
+    async def revoke(self, space: str, text: str, grant: Grant) -> None:
+        """End a token: an access token alone, with a refresh token its whole family (RFC 7009)."""
+        if space == "refresh":
+            await self.end_family(grant.family)
+        await self._store.drop(space, digest(text))
+
+    async def issue_operator(
+        self,
+        registry: Registry,
+        *,
+        dossier: str,
+        person: str,
+        scope: tuple[str, ...] = (),
+        service: str = "",
+        org: str = "",
+        seconds: int = 0,
+    ) -> Issued:
+        """A token made by an operator (`pgo token`), for one dossier, an hour at most.
+
+        Args:
+            registry: where the person must be registered.
+            dossier: client id.
+            person: account id of who will be acting.
+            scope: SMART scopes, or none when `service` is given.
+            service: MedMij service the token is for, instead of scopes.
+            org: organisation the person acts for; "" takes the only one there is.
+            seconds: how long it lives; 0 is an hour.
+
+        Raises:
+            errors.NotFound: no such (active) person.
+            errors.BadValue: neither or both of scope and service, a lifetime over an hour, or an
+                organisation the person is not a member of.
+            errors.InvalidScope: a malformed scope.
+        """
+        lives = seconds or self.lifetimes.operator
+        if bool(scope) == bool(service) or not 0 < lives <= self.lifetimes.operator:
+            raise BadValue("Give a scope or a service, and an hour at most.", place="token")
+        account = await registry.account(person)
+        if account is None or account.disabled:
+            raise NotFound("There is no such person.", place="person")
+        org = org or (account.orgs[0] if len(account.orgs) == 1 else "")
+        if org and org not in account.orgs:
+            raise BadValue("The person is not a member of this organisation.", place="org")
+        cap_of(scope)
+        now, access = self.now(), self.secret()
+        grant = Grant(
+            person=person, kind=account.kind, org=org, app=OPERATOR, dossier=dossier, scope=scope,
+            service=service, loa=account.loa, family="", generation=generation_of(None, account),
+            issued=now, expires=now + lives, until=now + lives,
+        )  # fmt: skip
+        await self._put("access", access, grant)
+        return Issued(access, lives, "", grant)
+
+    async def _refresh(self, grant: Grant) -> str:
+        text = self.secret()
+        await self._put("refresh", text, self._for_refresh(grant))
+        return text
+
+    def _for_refresh(self, grant: Grant) -> Grant:
+        now = self.now()
+        return replace(
+            grant, issued=now, expires=min(now + self.lifetimes.refresh_idle, grant.until)
+        )
+
+    async def _spend(self, space: str, text: str) -> Grant:
+        grant = await self._peek(space, text)
+        if grant is None:
+            await self._end_spent(space, text)
+            raise InvalidGrant(_GRANT_ENDED)
+        remembered = max(grant.expires, grant.until, self.now() + self.lifetimes.remember_spent)
+        name = digest(text)
+        # The note of the spending comes before the taking: who comes second always finds it.
+        await self._store.put(f"{space}-spent", name, grant.family.encode(), remembered)
+        if await self._store.take(space, name, self.now()) is None:
+            await self.end_family(grant.family)
+            raise InvalidGrant(_GRANT_ENDED)
+        return grant
+
+    async def _end_spent(self, space: str, text: str) -> None:
+        family = await self._store.peek(f"{space}-spent", digest(text), self.now())
+        if family is not None:
+            await self.end_family(family.decode())
+
+    async def _put(self, space: str, text: str, grant: Grant) -> None:
+        name = digest(text)
+        sealed = self._box.seal(_place(space, name), orjson.dumps(asdict(grant)))
+        await self._store.put(space, name, sealed, grant.expires)
+
+    async def _peek(self, space: str, text: str) -> Grant | None:
+        name = digest(text)
+        sealed = await self._store.peek(space, name, self.now())
+        return None if sealed is None else read(self._box, space, name, sealed)
+
+
+def read(box: Box, space: str, name: str, sealed: bytes) -> Grant | None:
+    """The facts, or None when the record does not open or is not whole: all of it or nothing."""
+    try:
+        raw: Any = orjson.loads(box.open(_place(space, name), sealed))
+    except (Incident, ValueError):
+        return None
+    if type(raw) is not dict or raw.keys() != _TYPES.keys():
+        return None
+    for name_, value in raw.items():
+        if type(value) is not _TYPES[name_]:
+            return None
+    raw["scope"] = tuple(raw["scope"])
+    return Grant(**raw) if all(type(word) is str for word in raw["scope"]) else None
+
+
+def _place(space: str, name: str) -> bytes:
+    return f"oauth|{space}|{name}".encode()
