@@ -19,6 +19,8 @@ START: Final = bytes(32)
 """`prev` of the first line of a chain."""
 LOG: Final = "log"
 """The chain of the commits' own lines."""
+SYSTEM: Final = "system"
+"""The client whose trail holds calls without a dossier, and the anchors."""
 _TAG_BYTES: Final = 16
 
 

@@ -25,7 +25,6 @@ from pgo.store.contract import Line, Store
 
 __all__ = ["AuditKeys", "Head", "Trail", "log_line", "new_writer"]
 
-SYSTEM: Final = "system"
 _BATCH: Final = 256
 _WAITING: Final = 20_000
 _PENS: Final = 2_048
@@ -177,6 +176,10 @@ class Trail:
         """Drop this client's opened key from memory."""
         self._pens.pop(client, None)
 
+    def head(self, client: str) -> Head:
+        """How far this process's own chain of a client has come; (0, `START`) before the first."""
+        return self._heads.get(client, Head(0, START))
+
     def committed(self, line: Line) -> None:
         """Tell that a commit with this line is durable, so that the next anchor covers it."""
         self._touch({(line.client, line.writer): Head(line.seq, line.hash)})
@@ -234,7 +237,7 @@ class Trail:
         lines: list[Line] = []
         for one in batch:
             client = one.pen.client
-            before = heads.get(client) or self._heads.get(client) or Head(0, START)
+            before = heads.get(client) or self.head(client)
             line = one.pen.line(self.writer, before.seq + 1, before.hash, one.at, one.plain)
             heads[client] = Head(line.seq, line.hash)
             lines.append(line)
@@ -257,7 +260,7 @@ class Trail:
         async for line in self._store.trail(client, doubt.since, doubt.until + 1):
             if line.writer == self.writer and doubt.pen.genuine(line):
                 found[line.seq] = line
-        head = self._heads.get(client, Head(0, START))
+        head = self.head(client)
         while (after := found.get(head.seq + 1)) is not None and after.prev == head.hash:
             head = Head(after.seq, after.hash)
             self._advance({client: head})
