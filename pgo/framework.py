@@ -1,0 +1,111 @@
+"""What FastAPI has to be told: errors in our form, and no telemetry of its own.
+
+An app of this server is built as::
+
+    app = FastAPI(telemetry=TELEMETRY, max_body_size=None, docs_url=None, redoc_url=None)
+    answer_errors(app)
+    wrapped = wrap(app, settings, metrics)      # pgo.edge
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pgo.errors import (
+    BadRequest,
+    Forbidden,
+    Incident,
+    Issue,
+    Malformed,
+    NoSuchInteraction,
+    NotFound,
+    PgoError,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
+from pgo.web import answer_for, drawn
+
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""All of FastAPI's own OpenTelemetry off.
+
+Its spans hold `url.path` and `url.query`; in FHIR both are health data. `auto_configure` alone is
+not enough: it only stops exporters named in the environment, and a tracer provider that some
+library sets would still be used.
+"""
+
+_PLACE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
+_ROWS: Final[dict[int, type[PgoError]]] = {
+    400: BadRequest,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    405: NoSuchInteraction,
+    413: TooLarge,
+    415: UnsupportedMedia,
+}
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Have every error that FastAPI or a route raises drawn by `pgo.web`."""
+    app.add_exception_handler(PgoError, _answered)
+    app.add_exception_handler(HTTPException, _answered)
+    app.add_exception_handler(RequestValidationError, _answered)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _answered(request: Request, cause: Exception) -> Response:
+    return _response(request, drawn(_ours(cause), request.scope))
+
+
+async def _unexpected(request: Request, cause: Exception) -> Response:
+    """Draws only: the exception goes on to `pgo.web.Net`, which writes it down."""
+    del cause
+    return _response(request, Incident("Something went wrong on our side."))
+
+
+def _response(request: Request, error: PgoError) -> Response:
+    answer = answer_for(error, request.scope)
+    response = Response(b"" if request.method == "HEAD" else answer.body, answer.status)
+    response.raw_headers += answer.headers
+    return response
+
+
+def _ours(cause: Exception) -> Exception:
+    if isinstance(cause, RequestValidationError):
+        return _invalid(cause)
+    if isinstance(cause, HTTPException):
+        row = _ROWS.get(cause.status_code, Incident if cause.status_code >= 500 else BadRequest)  # noqa: PLR2004 - the first status of the server's own faults
+        return row(row.__doc__ or "", headers=dict(cause.headers or {}))
+    return cause
+
+
+def _invalid(cause: RequestValidationError) -> BadRequest:
+    """Place and kind of each fault; the value that was sent and pydantic's text stay here."""
+    issues = tuple(_issue(one) for one in cause.errors()[:20])
+    row = Malformed if any(issue.code == "structure" for issue in issues) else BadRequest
+    return row("The request does not fit what is asked here.", issues=issues)
+
+
+def _issue(one: dict[str, Any]) -> Issue:
+    kind = str(one["type"])
+    where = one["loc"][:-1] if kind in {"extra_forbidden", "json_invalid"} else one["loc"]
+    place = ".".join(part for part in map(str, where) if part.isdigit() or _PLACE.fullmatch(part))
+    code = {"missing": "required", "json_invalid": "structure"}.get(kind, "value")
+    return Issue(code, f"This is not valid here: {kind.replace('_', ' ')}.", place)

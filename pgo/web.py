@@ -1,0 +1,324 @@
+"""What every answer has in common: how an error is drawn, request ids, safe headers; no routes.
+
+Everything here is plain ASGI and has one job. `pgo.edge.wrap` puts the layers in order:
+
+* `Front` gives a request its id and an answer its safe headers;
+* `Net` turns whatever is raised into an answer, drawn in the form of the address that was asked:
+  OperationOutcome under FHIR, RFC 6749 under `/oauth`, problem+json (RFC 9457) elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pgo.errors import Incident, InvalidClient, PgoError, ScopeTooSmall
+from pgo.log import report, scrub
+from pgo.settings import Settings
+
+Kind = Literal["fhir", "oauth", "problem"]
+Headers = list[tuple[bytes, bytes]]
+
+_LETTERS: Final = bytes(b"abcdefghijklmnopqrstuvwxyzABCDEF"[n % 32] for n in range(256))
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_MADE_ID: Final = 18
+_NOT_QUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+_YOUNGER_CODES: Final = {"deleted": "not-found", "multiple-matches": "duplicate"}
+"""Issue codes that FHIR got after STU3, with what STU3 calls them."""
+
+_SAFE: Final[Headers] = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_NOTHING: Final = b"default-src 'none'; frame-ancestors 'none'"
+_PAGE: Final = (
+    b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    b"base-uri 'none'; frame-ancestors 'none'"
+)
+_OWN: Final = frozenset(
+    {b"x-request-id", b"content-security-policy", b"strict-transport-security"}
+    | {name for name, _ in _SAFE}
+)
+
+
+class ClientGone(Exception):
+    """The other side hung up before its request was complete; there is nobody to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: status, header fields with lower-case names, body."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+async def send_answer(send: Send, answer: Answer, *, head: bool = False) -> None:
+    """Send a complete answer; for HEAD the length is told and the body kept back."""
+    length = (b"content-length", str(len(answer.body)).encode())
+    headers = [*answer.headers, length]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body; `pgo.limits` has already bounded its size and time.
+
+    Raises:
+        ClientGone: the other side hung up.
+    """
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def kind_of(path: str) -> Kind:
+    """The form in which an error at this address is drawn."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    if first in {"fhir", "medmij"}:
+        return "fhir"
+    if first == "dossiers" and rest.partition("/")[2].split("/", 1)[0] == "fhir":
+        return "fhir"
+    return "oauth" if first == "oauth" else "problem"
+
+
+def render(
+    error: PgoError,
+    kind: Kind,
+    *,
+    language: str = "nl",
+    request_id: str = "",
+    sent: str = "",
+    release: str = "r4",
+) -> Answer:
+    """Draw an error. Only the error's own row, `detail` and places are shown, never its cause.
+
+    Args:
+        error: what went wrong.
+        kind: the form; see `kind_of`.
+        language: of the text for people: "nl", or anything else for English.
+        request_id: shown with our own faults, so that people can mention it.
+        sent: scheme of the Authorization header that came along, in lower case, or "".
+        release: FHIR release of the address; STU3 knows fewer issue codes.
+    """
+    text = error.dutch if language == "nl" else error.detail
+    ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and request_id
+    note = f" (request {request_id})" if ours else ""
+    media, body = {
+        "fhir": lambda: _outcome(error, text, note, release),
+        "oauth": lambda: _oauth(error, note),
+        "problem": lambda: _problem(error, text, request_id),
+    }[kind]()
+    headers: Headers = [(b"content-type", media)]
+    headers += _challenge(error, kind, sent)
+    for name, value in error.headers.items():
+        headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    return Answer(error.status, headers, orjson.dumps(body))
+
+
+def _outcome(error: PgoError, text: str, note: str, release: str) -> tuple[bytes, dict[str, Any]]:
+    """OperationOutcome: `diagnostics` for whoever builds the app, `details.text` for people."""
+    issues = []
+    for issue in error.issues:
+        code = _YOUNGER_CODES.get(issue.code, issue.code) if release == "stu3" else issue.code
+        one: dict[str, Any] = {"severity": issue.severity, "code": code, "details": {"text": text}}
+        one["diagnostics"] = issue.detail + note
+        if issue.place:
+            one["expression"] = [issue.place]
+        issues.append(one)
+    body = {"resourceType": "OperationOutcome", "issue": issues}
+    return b"application/fhir+json; charset=utf-8", body
+
+
+def _oauth(error: PgoError, note: str) -> tuple[bytes, dict[str, Any]]:
+    """RFC 6749 5.2; the description may not hold quotes or backslashes."""
+    description = _NOT_QUOTABLE.sub(" ", error.detail + note)
+    return b"application/json", {"error": error.oauth, "error_description": description}
+
+
+def _problem(error: PgoError, text: str, request_id: str) -> tuple[bytes, dict[str, Any]]:
+    """RFC 9457, with every issue in `errors`."""
+    return b"application/problem+json", {
+        "type": f"urn:pgo:error:{error.issue}",
+        "title": text,
+        "status": error.status,
+        "detail": error.detail,
+        "errors": [{"code": i.code, "place": i.place, "detail": i.detail} for i in error.issues],
+        "request_id": request_id,
+    }
+
+
+def _challenge(error: PgoError, kind: Kind, sent: str) -> Headers:
+    """WWW-Authenticate (RFC 6750 3): names an error only when a token was sent."""
+    small = isinstance(error, ScopeTooSmall)
+    if error.status != HTTPStatus.UNAUTHORIZED and not small:
+        return []
+    if kind == "oauth" and isinstance(error, InvalidClient) and sent == "basic":
+        return [(b"www-authenticate", b'Basic realm="pgo"')]
+    code = f', error="{error.oauth}"' if sent == "bearer" or small else ""
+    return [(b"www-authenticate", f'Bearer realm="pgo"{code}'.encode())]
+
+
+def answer_for(error: PgoError, scope: Scope) -> Answer:
+    """Draw an error for the request it happened in."""
+    path: str = scope["path"]
+    return render(
+        error,
+        kind_of(path),
+        language=_language(scope),
+        request_id=request_id(scope),
+        sent=_scheme(scope),
+        release="stu3" if "/stu3" in path else "r4",
+    )
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value)
+    return b""
+
+
+def _scheme(scope: Scope) -> str:
+    return _header(scope, b"authorization").partition(b" ")[0].lower().decode("latin-1")
+
+
+def _language(scope: Scope) -> str:
+    """Dutch, unless the first language asked for is English."""
+    return "en" if _header(scope, b"accept-language")[:2].lower() == b"en" else "nl"
+
+
+def new_id() -> str:
+    """A request id of letters only, so that it can never look like somebody's number."""
+    return os.urandom(_MADE_ID).translate(_LETTERS).decode()
+
+
+def request_id(scope: Scope) -> str:
+    """The id of this request, as `Front` gave it; "" outside `Front`."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def name_route(scope: Scope, template: str) -> None:
+    """Say which route this is, for log and metrics: `/fhir/{release}/{type}/{id}`, without ids.
+
+    FastAPI routes name themselves. The template comes from the code, never from the request.
+    """
+    scope["state"]["route"] = template
+
+
+def route_of(scope: Scope) -> str:
+    """The route's template; for requests that reached no route, the first part of the address."""
+    named = scope["state"].get("route")
+    if named is not None:
+        return str(named)
+    template = getattr(scope.get("route"), "path_format", None)
+    if template is not None:
+        return str(template)
+    first = scope["path"].removeprefix("/").partition("/")[0]
+    return f"/{first}/*" if first in _PARTS else "none"
+
+
+_PARTS: Final = frozenset(
+    {"fhir", "dossiers", "medmij", "oauth", ".well-known", "mijn", "metrics", "health"}
+)
+
+
+class Front:
+    """Gives each request an id and each answer the headers that keep it safe.
+
+    An `X-Request-ID` is kept when it has the right form and does not look like a BSN or a secret.
+    Header fields the application set itself stay as they are.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, ids: Callable[[], str] = new_id) -> None:
+        self._app = app
+        self._ids = ids
+        strict = (b"strict-transport-security", b"max-age=31536000")
+        always = [*_SAFE, *([strict] if settings.issuer.startswith("https://") else [])]
+        self._plain: Headers = [*always, (b"content-security-policy", _NOTHING)]
+        self._page: Headers = [*always, (b"content-security-policy", _PAGE)]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = self._given(scope)
+        scope.setdefault("state", {})["request_id"] = given
+        echo = (b"x-request-id", given.encode())
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._dressed(message.get("headers", ()), echo)
+            await send(message)
+
+        await self._app(scope, receive, dressed)
+
+    def _given(self, scope: Scope) -> str:
+        sent = _header(scope, b"x-request-id")
+        if not sent or not _REQUEST_ID.fullmatch(sent):
+            return self._ids()
+        text = sent.decode()
+        return text if scrub(text) == text else self._ids()
+
+    def _dressed(self, own: Headers, echo: tuple[bytes, bytes]) -> Headers:
+        names = {name for name, _ in own}
+        page = any(n == b"content-type" and v.startswith(b"text/html") for n, v in own)
+        ours = self._page if page else self._plain
+        if names.isdisjoint(_OWN):
+            return [*own, echo, *ours]
+        return [*own, *(field for field in (echo, *ours) if field[0] not in names)]
+
+
+class Net:
+    """Catches whatever is raised further in and answers it; nothing gets out but the error's row.
+
+    An exception that is not ours becomes an `Incident`: its cause goes to the log only. When the
+    answer was already under way it is left unfinished, which makes the server close the connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientGone:
+            return
+        except Exception as cause:  # noqa: BLE001 - the last net: whatever it is, it is answered
+            error = drawn(cause, scope)
+            if not started:
+                await send_answer(send, answer_for(error, scope), head=scope["method"] == "HEAD")
+
+
+def drawn(cause: Exception, scope: Scope) -> PgoError:
+    """The error to show for an exception; our own faults are written down here."""
+    error = cause if isinstance(cause, PgoError) else Incident("Something went wrong on our side.")
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        report(cause, request_id=request_id(scope), route=route_of(scope))
+    return error
