@@ -1,0 +1,188 @@
+"""How often somebody may ask: counters in one small file, shared by all workers of a machine.
+
+Each counter is a token bucket in its shortest form (generic cell rate algorithm): one moment, at
+which the bucket would be full again. The file is a table of such moments in shared memory, without
+names: a key is hashed with a salt that exists only in the file. Nothing here is durable, and
+losing the file only means that everybody starts with a full bucket.
+
+A counter is found in one of the `WAYS` slots of its row. When all are taken by others, the one
+that is nearest to full is given up, so that a flood of invented keys cannot lock anybody out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from pgo.errors import TooMany
+from pgo.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A named limit: `rate` per second in the long run, `burst` at once."""
+
+    name: str
+    rate: float
+    burst: int
+
+
+LOGIN: Final = Limit("login", 5 / 60, 5)
+INVITE: Final = Limit("invite", 10 / 86_400, 10)
+EMERGENCY: Final = Limit("noodtoegang", 3 / 3_600, 3)
+EXPORT: Final = Limit("export", 1 / 3_600, 1)
+"""One export at a time: ask with `require`, and `release` when it is done (or after an hour)."""
+
+
+def person(settings: Settings) -> Limit:
+    """Requests of one person."""
+    return Limit("person", settings.rate_person, settings.rate_burst)
+
+
+def app(settings: Settings) -> Limit:
+    """Requests of one app, over all its people."""
+    return Limit("app", settings.rate_app, max(1, round(settings.rate_app)))
+
+
+WAYS: Final = 8
+ROWS: Final = 8_192
+_SLOT: Final = struct.Struct("<Qd")
+_ROW: Final = _SLOT.size * WAYS
+_HEAD: Final = 64
+_MAGIC: Final = b"pgo rates 1\n"
+_SIZE: Final = _HEAD + ROWS * _ROW
+_TRIES: Final = 200
+_SLACK: Final = 1e-6
+
+
+class Rates:
+    """The counters in the file at `path`, opened by every worker; see `check`.
+
+    Args:
+        path: of the file; put it on a memory file system. It is made when absent or unreadable.
+        clock: seconds, the same for all workers: `time.monotonic` is so on one machine.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = os.open(path, flags, 0o600)
+        self._threads = threading.Lock()
+        self._salt = self._prepared()
+        self._table = mmap.mmap(self._file, _SIZE)
+
+    def _prepared(self) -> bytes:
+        """The salt of the file; whoever comes first makes both."""
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _HEAD, 0)
+        try:
+            head = os.pread(self._file, _HEAD, 0)
+            if not head.startswith(_MAGIC) or os.fstat(self._file).st_size < _SIZE:
+                head = _MAGIC + os.urandom(_HEAD - len(_MAGIC))
+                os.pwrite(self._file, head + bytes(_SIZE - _HEAD), 0)  # never cut: it may be mapped
+            return head[len(_MAGIC) :]
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _HEAD, 0)
+
+    def close(self) -> None:
+        """Let go of the file; the other workers keep theirs."""
+        self._table.close()
+        os.close(self._file)
+
+    def check(self, key: str, rate: float, burst: int) -> float:
+        """Take one token of the bucket named `key`.
+
+        Args:
+            key: any text; kept as a salted hash only.
+            rate: tokens that come back per second.
+            burst: tokens in a full bucket.
+
+        Returns:
+            0.0 when the token was taken, otherwise the seconds until there is one.
+        """
+        now = self._clock()
+        depth = burst / rate
+        row, tag = self._place(key)
+        with self._held(row):
+            at, full_at = self._find(row, tag)
+            if full_at > now + depth + _SLACK or full_at < now:
+                full_at = now  # a full bucket, or a moment from before the clock started anew
+            full_at += 1 / rate
+            if full_at - now > depth + _SLACK:
+                return full_at - now - depth
+            _SLOT.pack_into(self._table, at, tag, full_at)
+            return 0.0
+
+    def release(self, key: str) -> None:
+        """Make the bucket named `key` full again."""
+        row, tag = self._place(key)
+        with self._held(row):
+            at, full_at = self._find(row, tag)
+            if full_at:
+                _SLOT.pack_into(self._table, at, 0, 0.0)
+
+    def require(self, limit: Limit, who: str) -> None:
+        """Take one token of `who` under this limit.
+
+        Raises:
+            TooMany: with Retry-After in whole seconds.
+        """
+        wait = self.check(f"{limit.name}\0{who}", limit.rate, limit.burst)
+        if wait:
+            after = {"Retry-After": str(math.ceil(wait))}
+            raise TooMany("Asked too often; come back after Retry-After seconds.", headers=after)
+
+    def done(self, limit: Limit, who: str) -> None:
+        """Give back what `require` took: the end of the one export of `who`."""
+        self.release(f"{limit.name}\0{who}")
+
+    def _place(self, key: str) -> tuple[int, int]:
+        """Where the row of this key begins, and the tag it has there (never 0)."""
+        digest = blake2b(key.encode(), digest_size=16, key=self._salt).digest()
+        row, tag = struct.unpack("<QQ", digest)
+        return _HEAD + row % ROWS * _ROW, tag or 1
+
+    def _find(self, row: int, tag: int) -> tuple[int, float]:
+        """The slot of this tag and its moment; else the slot nearest to full, and 0.0."""
+        slots = struct.unpack_from("<" + "Qd" * WAYS, self._table, row)
+        tags = slots[::2]
+        if tag in tags:
+            way = tags.index(tag)
+            return row + way * _SLOT.size, slots[2 * way + 1]
+        moments = slots[1::2]
+        return row + moments.index(min(moments)) * _SLOT.size, 0.0
+
+    @contextmanager
+    def _held(self, row: int) -> Iterator[None]:
+        """Hold one row against other threads and processes.
+
+        A holder that is stopped may not stop the others: after `_TRIES` attempts we go on without
+        the lock, and the worst that happens is that one token is counted wrong.
+        """
+        with self._threads:
+            mine = self._lock(row)
+            try:
+                yield
+            finally:
+                if mine:
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW, row)
+
+    def _lock(self, row: int) -> bool:
+        for _ in range(_TRIES):
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _ROW, row)
+            except BlockingIOError:
+                os.sched_yield()
+            else:
+                return True
+        return False
