@@ -232,7 +232,9 @@ def _narrative(div: Node) -> str:
 
 def _unprefixed(node: Node) -> Node:
     """The same elements without namespace prefixes."""
-    plain = etree.Element(node.tag, dict(node.attrib.items()), nsmap=_DEFAULT)
+    plain = etree.Element(node.tag, nsmap=_DEFAULT)
+    for key, value in node.attrib.items():
+        plain.set(key, value)
     plain.text, plain.tail = node.text, node.tail
     plain.extend([_unprefixed(child) for child in node])
     return plain
