@@ -1,0 +1,68 @@
+"""What reading from SQLite takes: connections that only read, and the larger queries."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+from pgo.store.sqlite_acts import WIDTH
+from pgo.store.sqlite_files import connect
+from pgo.store.sqlite_writer import translated
+
+Rows = list[tuple[Any, ...]]
+
+COMMITS = (
+    "SELECT c.n, c.bodies, c.sealed, l.client, l.writer, l.seq, l.at, l.prev, l.hash, l.sealed"
+    " FROM commits c JOIN lines l ON l.client = c.client AND l.writer = c.writer AND l.seq = c.seq"
+    " WHERE c.client = ? AND c.n > ? AND c.sealed IS NOT NULL ORDER BY c.n LIMIT ?"
+)
+IMAGE = (
+    "SELECT i.n, c.data FROM images i LEFT JOIN chunks c ON c.client = i.client"
+    " WHERE i.client = ? AND i.n < ? ORDER BY c.i"
+)
+LINES = (
+    "SELECT client, writer, seq, at, prev, hash, sealed FROM lines"
+    " WHERE client = ? AND writer = ? AND seq > ? AND at >= ? AND at < ? ORDER BY seq LIMIT ?"
+)
+
+
+class Reader:
+    """A connection that only reads; whole answers, so that each sees the newest commit."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = connect(path)
+        self._connection.execute("PRAGMA query_only=1").fetchall()
+        self._lock = threading.Lock()
+
+    def rows(self, sql: str, *values: object) -> Rows:
+        """All rows of one query, here and now.
+
+        Raises:
+            errors.Unavailable: the file cannot be read.
+        """
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
+
+    async def scan(self, sql: str, *values: object) -> Rows:
+        """The same for an answer that may be large: in a thread."""
+        return await asyncio.to_thread(self._alone, sql, values)
+
+    def _alone(self, sql: str, values: tuple[object, ...]) -> Rows:
+        with self._lock:
+            return self.rows(sql, *values)
+
+    def close(self) -> None:
+        """Let go of the file, after the scan under way."""
+        with self._lock:
+            self._connection.close()
+
+
+def split(joined: bytes) -> tuple[bytes, ...]:
+    """Body ids out of one string of them."""
+    return tuple(joined[start : start + WIDTH] for start in range(0, len(joined), WIDTH))
