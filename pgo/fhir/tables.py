@@ -7,7 +7,8 @@ are in the commits). Measured on 2,000 observations: 2.5 times smaller than with
 
 `sys` is NULL for a `code` or `boolean`, whose system is implied, and 0 for a coding without one.
 `g` is 0, or the occurrence of a composite parameter that a row is part of.
-Numbers and quantities are intervals of keys (`pgo.fhir.numbers`), dates of microseconds since 1970.
+`txt` holds the words beside codes; it has no index of its own, being asked per resource.
+Numbers and quantities are intervals of keys (`pgo.fhir.decimals`), dates of microseconds UTC.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "qty": "lo TEXT, hi TEXT, sys INTEGER, code TEXT, unit TEXT",
     "ref": "type TEXT, id TEXT, url TEXT",
     "uri": "v TEXT",
+    "txt": "v TEXT",
 }
 _INDEXES: Final[Mapping[str, str]] = {
     "tok": "p, code, sys",
@@ -48,7 +50,8 @@ def _ddl() -> str:
             f"CREATE TABLE {name} (rid INTEGER NOT NULL, p INTEGER NOT NULL, n INTEGER NOT NULL,"
             f" {columns}, g INTEGER NOT NULL, PRIMARY KEY (rid, p, n)) WITHOUT ROWID;"
         )
-        parts.append(f"CREATE INDEX {name}_v ON {name} ({_INDEXES[name]});")
+        if name in _INDEXES:
+            parts.append(f"CREATE INDEX {name}_v ON {name} ({_INDEXES[name]});")
     parts.append("CREATE INDEX ref_url ON ref (p, url) WHERE url IS NOT NULL;")
     parts.append(
         "CREATE TABLE lnk (rid INTEGER NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,"
