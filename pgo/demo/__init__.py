@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from pgo.demo import fenna, ruud
+from pgo.demo import fenna, others, ruud
+from pgo.demo.bulk import many
 from pgo.demo.cast import apps, organisations
 from pgo.demo.shapes import App, Family, Organisation, Own, Push, Seal, as_json
 
@@ -18,10 +19,11 @@ __all__ = [
     "apps",
     "as_json",
     "families",
+    "many",
     "organisations",
 ]
 
 
 def families(today: date) -> tuple[Family, ...]:
     """All demo families as they are on `today`; the same day always gives the same values."""
-    return (fenna.family(today), ruud.family(today))
+    return (fenna.family(today), ruud.family(today), *others.families(today))

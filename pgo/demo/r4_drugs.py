@@ -16,14 +16,14 @@ DISPENSED = sct("373784005", "medicatieverstrekking")
 USED = sct("422979000", "medicatiegebruik")
 
 
-def product(book: Book, drug: Drug) -> Resource:
-    """Write the Medication, coded by ATC."""
+def product(book: Book, drug: Drug, number: str = "") -> Resource:
+    """Write the Medication, coded by ATC, which is its number too unless another is given."""
     body = {
         "meta": meta(MP + "PharmaceuticalProduct"),
         "code": concept(drug.code, drug.name),
         "status": "active",
     }
-    return book.write("Medication", drug.code.code.lower(), drug.name, body)
+    return book.write("Medication", number or drug.code.code.lower(), drug.name, body)
 
 
 def agreement(

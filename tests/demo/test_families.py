@@ -277,6 +277,33 @@ def test_grants_name_known_categories_and_keep_to_what_presets_may_contain():
             assert not {"beheren", "delen"} & set(grant["actions"])
 
 
+def test_every_other_family_has_at_least_ten_resources():
+    assert len(FAMILIES) == 6
+    for family in FAMILIES.values():
+        assert sum(len(push.bundle["entry"]) for push in family.pushes) >= 10
+
+
+def test_the_copiloot_has_four_families_and_one_on_the_back_burner_but_not_ruud():
+    mine = {
+        grant["client"]: grant["status"]
+        for family in FAMILIES.values()
+        for grant in family.grants
+        if grant["to_who"] == "p-samira"
+    }
+    assert sorted(mine.values()) == ["active"] * 4 + ["waakvlam"]
+    assert "ruud" not in mine
+
+
+def test_one_family_keeps_its_results_from_the_copiloot():
+    without = {
+        grant["client"]
+        for family in FAMILIES.values()
+        for grant in family.grants
+        if grant["to_who"] == "p-samira" and "uitslagen" not in grant["categories"]
+    }
+    assert without == {"yusuf"}
+
+
 def test_the_logeerhuis_may_look_from_friday_to_sunday_only():
     (grant,) = [g for g in FAMILIES["fenna"].grants if g["id"] == "g-fenna-logeer"]
     assert grant["weekly"] == [{"from": "fri 15:00", "to": "sun 19:00"}]
