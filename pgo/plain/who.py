@@ -1,0 +1,338 @@
+"""Who looked: audit lines as plain Dutch sentences for the client (`$wie-keek`). Pure.
+
+Names are cleaned, not escaped: whoever puts a sentence on a page escapes it for that page.
+What the reader may not see (lines about items sealed for him) is left out by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from pgo.audit.catalogue import EVENTS, GAP
+from pgo.audit.entry import OK, REFUSED, Entry
+from pgo.plain.clean import clean, listed, short
+from pgo.plain.words import (
+    DATA,
+    DEEDS,
+    KINDS,
+    MONTHS,
+    NOT_ALLOWED,
+    NOUNS,
+    OTHER,
+    PERSONAL,
+    REFUSALS,
+    REPRESENTS,
+    SEARCH,
+    SEND,
+    VIEW,
+    Deed,
+    Noun,
+)
+
+_HERE: Final = ZoneInfo("Europe/Amsterdam")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_TITLES: Final[Mapping[str, str]] = MappingProxyType({})
+_BY_GRANT: Final = "TOESTEMMING:"
+_BY_LAW: Final = "VERTEGENWOORDIGER:"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What one person did on one day, in words.
+
+    Attributes:
+        lines: the sentences, in order; `text` is all of them.
+        first, last: when, in Europe/Amsterdam. times: how many lines were merged.
+        refused: whether these were refused attempts. emergency: noodtoegang.
+        person: account id, or "".
+        ids: ids of the lines this is about.
+    """
+
+    lines: tuple[str, ...]
+    first: datetime
+    last: datetime
+    times: int
+    refused: bool
+    emergency: bool
+    person: str
+    ids: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """All sentences as one text."""
+        return " ".join(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """For whom and how: whose dossier it is, who reads, what grants are called."""
+
+    now: datetime
+    owner: str
+    person: str
+    titles: Mapping[str, str]
+
+    @property
+    def dossier(self) -> str:
+        return f"het dossier van {self.owner}" if self.owner else "uw dossier"
+
+
+def sentences(
+    entries: Iterable[Entry],
+    *,
+    easy: bool,
+    now: datetime,
+    owner: str = "",
+    reader: str = "",
+    titles: Mapping[str, str] = _NO_TITLES,
+) -> list[Sentence]:
+    """What the lines say, in plain Dutch, oldest first; similar ones of one day are one.
+
+    Args:
+        entries: lines as `Trail.read` gives them; events that are not about looking into or
+            changing the dossier are left out, and so are lines that law hides until later.
+        easy: short sentences, at most 12 words each.
+        now: with a time zone; for "vandaag" and "gisteren", and for lines hidden until later.
+        owner: name of the client when somebody else reads; left out: "uw".
+        reader: account id of who reads; his own lines say "U".
+        titles: names of grants by id, for people.
+    """
+    whose = _Reader(now.astimezone(_HERE), short(clean(owner), 1), reader, titles)
+    until = (now - _EPOCH) // timedelta(microseconds=1)
+    groups: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        event = EVENTS.get(entry.interaction)
+        if (event is None or event.shown) and entry.hide_until <= until:
+            groups.setdefault(_alike(entry), []).append(entry)
+    found = [_sentence(group, whose, easy=easy) for group in groups.values()]
+    return sorted(found, key=lambda one: (one.first, one.ids))
+
+
+def _alike(entry: Entry) -> tuple[object, ...]:
+    """Lines with the same key are told as one."""
+    if entry.interaction == GAP:
+        return (GAP, _local(entry).date())
+    who = (entry.person, entry.name, entry.kind, entry.org, entry.role, entry.on_behalf_of)
+    why = (entry.app, entry.app_name, entry.emergency_code, entry.emergency_reason)
+    what: tuple[object, ...] = (entry.reason,)
+    if entry.outcome != REFUSED:
+        codes = tuple(sorted(code for code, _ in entry.categories))
+        what = (entry.grants, _means(entry), codes, not codes and _noun(entry).one)
+    return (_local(entry).date(), who, why, entry.outcome, _deed(entry), what)
+
+
+def _sentence(group: list[Entry], whose: _Reader, *, easy: bool) -> Sentence:
+    group.sort(key=lambda entry: (entry.at, entry.id))
+    one = group[0]
+    if one.interaction == GAP:
+        lines = _gap_lines(group, whose, easy=easy)
+    else:
+        lines = _easy_lines(group, whose) if easy else _full_lines(group, whose)
+    return Sentence(
+        tuple(lines),
+        _local(one),
+        _local(group[-1]),
+        len(group),
+        one.outcome == REFUSED,
+        bool(one.emergency_code) or one.interaction == "emergency",
+        one.person,
+        tuple(entry.id for entry in group),
+    )
+
+
+# --- the full form -------------------------------------------------------------------------------
+
+
+def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
+    one, times = group[0], len(group)
+    filled = _filled(group, whose, _what(group, whose), f"{times} keer " if times > 1 else "")
+    parts = [f"{_who(one, whose)} {filled}"]
+    if one.on_behalf_of:
+        parts.append(f"namens {clean(one.on_behalf_of_name) or 'iemand anders'}")
+    if one.app_name or one.app:
+        parts.append(f"met de app {clean(one.app_name or one.app)}")
+    parts.append(_when(group))
+    lines = [", ".join(parts) + ("." if times == 1 or one.outcome == OK else f", {times} keer.")]
+    return lines + _outcome(group) + _because(one, whose, 100)
+
+
+def _who(entry: Entry, whose: _Reader) -> str:
+    if whose.person and entry.person == whose.person:
+        return "U"
+    about = [text for text in (_role(entry), clean(entry.org_name or entry.org)) if text]
+    name = clean(entry.name) or "Iemand"
+    return f"{name} ({', '.join(about)})" if about else name
+
+
+def _when(group: list[Entry]) -> str:
+    first, last = _local(group[0]), _local(group[-1])
+    day = _day(first)
+    if first.strftime("%H:%M") == last.strftime("%H:%M"):
+        return f"op {day} om {first:%H:%M}"
+    return f"op {day} tussen {first:%H:%M} en {last:%H:%M}"
+
+
+# --- the easy form: at most twelve words a sentence ----------------------------------------------
+
+
+def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
+    one = group[0]
+    name = short(clean(one.name), 3) or "Iemand"
+    mine = bool(whose.person) and one.person == whose.person
+    counts = _counts(group)
+    what = _what(group, whose) if len(counts) == 1 else _one_of(_noun(one), whose, 0)
+    lines = [f"{'U' if mine else name} {_filled(group, whose, what, '')}."]
+    if not mine:
+        lines += _about(one)
+    lines.append(_easy_when(group, whose))
+    if len(counts) > 1:
+        nouns = [_thing(code, count) for code, count in counts.items()]
+        pairs = [nouns[i : i + 2] for i in range(0, len(nouns), 2)]
+        lines += [f"Het ging om {listed(pair)}." for pair in pairs]
+    if one.on_behalf_of:
+        lines.append(f"Dat was namens {short(clean(one.on_behalf_of_name), 5) or 'iemand anders'}.")
+    if one.app_name or one.app:
+        lines.append(f"De app heet {short(clean(one.app_name or one.app), 6)}.")
+    return lines + _outcome(group) + _because(one, whose, 6)
+
+
+def _about(entry: Entry) -> list[str]:
+    role, org = short(_role(entry), 3), short(clean(entry.org_name or entry.org), 4)
+    if role and org:
+        return [f"Dit is: {role} bij {org}."]
+    return [f"Dit is: {role or org}."] if role or org else []
+
+
+def _easy_when(group: list[Entry], whose: _Reader) -> str:
+    first, times = _local(group[0]), len(group)
+    days = (whose.now.date() - first.date()).days
+    day = {0: "vandaag", 1: "gisteren"}.get(days, f"op {_day(first)}")
+    return f"Dat was {times} keer, {day}." if times > 1 else f"Dat was {day} om {first:%H:%M}."
+
+
+# --- shared --------------------------------------------------------------------------------------
+
+
+def _gap_lines(group: list[Entry], whose: _Reader, *, easy: bool) -> list[str]:
+    many = len(group) > 1
+    lines = [f"{len(group)} regels zijn niet te lezen." if many else "Eén regel is niet te lezen."]
+    lines.append(_easy_when(group, whose) if easy else f"Dat was {_when(group)}.")
+    return [*lines, "Meld dit bij de beheerder."]
+
+
+def _filled(group: list[Entry], whose: _Reader, what: str, times: str) -> str:
+    deed = _deed(group[0])
+    form = deed.did if group[0].outcome == OK else deed.wanted
+    return form.format(times=times, what=what, dossier=whose.dossier)
+
+
+def _deed(entry: Entry) -> Deed:
+    """What was done; looking and finding nothing is searching, a batch of reads is looking."""
+    deed = DEEDS.get(entry.interaction, OTHER)
+    if deed is SEND and entry.code == "R":
+        return VIEW
+    searched = entry.interaction.startswith(("search-", "history-"))
+    nothing = entry.outcome == OK and not entry.touched and not _sum(entry)
+    return SEARCH if searched and nothing else deed
+
+
+def _outcome(group: list[Entry]) -> list[str]:
+    one = group[0]
+    if one.outcome == REFUSED:
+        why = REFUSALS.get(one.reason.partition(":")[0])
+        return [NOT_ALLOWED, why] if why else [NOT_ALLOWED]
+    if one.outcome != OK:
+        return ["Dat lukte niet door een storing."]
+    return ["Er was niets te zien."] if _deed(one) is SEARCH else []
+
+
+def _because(entry: Entry, whose: _Reader, words: int) -> list[str]:
+    """On which permission, and whether it was an emergency."""
+    if entry.emergency_code:
+        reason = short(clean(entry.emergency_reason, 300), words)
+        told = [f"De reden was: {reason}."] if reason else []
+        return ["Het was een noodgeval.", *told]
+    if entry.outcome != OK:
+        return []
+    if entry.reason.startswith(_BY_GRANT):
+        grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
+        names = listed([clean(whose.titles.get(grant, grant)) for grant in grants])
+        return [f"Hiervoor is toestemming: {short(names, words)}."]
+    role = REPRESENTS.get(_means(entry).removeprefix(_BY_LAW))
+    return [f"Dat mag deze persoon als {role}."] if role else []
+
+
+def _means(entry: Entry) -> str:
+    """The reason, without the grant's id: which grants were used is told apart."""
+    return _BY_GRANT if entry.reason.startswith(_BY_GRANT) else entry.reason
+
+
+def _role(entry: Entry) -> str:
+    return clean(entry.role, 40) or KINDS.get(entry.kind, clean(entry.kind, 40))
+
+
+def _what(group: list[Entry], whose: _Reader) -> str:
+    """What it was about: "uw zorgplan", "5 uitslagen en 2 metingen van Fenna"."""
+    counts = _counts(group)
+    if not counts:
+        return _one_of(_noun(group[0]), whose, 0)
+    nouns = [(NOUNS.get(code, DATA), count) for code, count in counts.items()]
+    if len(nouns) == 1:
+        return _one_of(nouns[0][0], whose, nouns[0][1])
+    words = listed([_amount(noun, count) for noun, count in nouns])
+    return f"{words} van {whose.owner}" if whose.owner else words
+
+
+def _one_of(noun: Noun, whose: _Reader, count: int) -> str:
+    """One kind of thing and whose it is; count 0 says nothing about how many."""
+    if count and not noun.one_only:
+        words = _amount(noun, count)
+        return f"{words} van {whose.owner}" if whose.owner else words
+    if not whose.owner:
+        return f"uw {noun.many}"
+    return f"{noun.article if noun.one_only else 'de'} {noun.many} van {whose.owner}"
+
+
+def _amount(noun: Noun, count: int) -> str:
+    if noun.one_only:
+        return f"{noun.article} {noun.one}"
+    return f"{count} {noun.one if count == 1 else noun.many}" if count else noun.many
+
+
+def _thing(code: str, count: int) -> str:
+    return _amount(NOUNS.get(code, DATA), count)
+
+
+def _counts(group: list[Entry]) -> dict[str, int]:
+    """How many of each category; over merged lines each resource counts once."""
+    counts: dict[str, int] = {}
+    for entry in group:
+        for code, count in entry.categories:
+            counts[code] = max(count, counts.get(code, 0))
+    whole = all(len(entry.resources) == entry.touched for entry in group)
+    if len(counts) == 1 and whole and any(entry.resources for entry in group):
+        names = {name.partition("@")[0] for entry in group for name in entry.resources}
+        return dict.fromkeys(counts, len(names))
+    return counts
+
+
+def _sum(entry: Entry) -> int:
+    return sum(count for _, count in entry.categories)
+
+
+def _noun(entry: Entry) -> Noun:
+    """The word for what was asked, when no category is known."""
+    return PERSONAL if entry.type_ == "Patient" else DATA
+
+
+def _local(entry: Entry) -> datetime:
+    return (_EPOCH + timedelta(microseconds=entry.at)).astimezone(_HERE)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
