@@ -60,7 +60,11 @@ _PER_ELEMENT: Final = {
 _LINKS: Final = frozenset({"href", "src", "cite", "longdesc", "usemap"})
 _SCHEME: Final = re.compile(r"[^/?#]*:")
 _SAFE_LINK: Final = re.compile(r"(https?|mailto|tel|urn):", re.IGNORECASE)
-_PICTURE: Final = re.compile(r"#|data:image/(png|jpe?g|gif|bmp|webp);base64,[A-Za-z0-9+/=\s]*\Z")
+_PICTURE: Final = re.compile(
+    r"#[^\s]*"  # a contained Binary
+    r"|Binary/[A-Za-z0-9\-.]{1,64}"
+    r"|data:(image/(png|jpe?g|gif|bmp|webp)|application/octet-stream);base64,[A-Za-z0-9+/=\s]*"
+)
 _LOADS: Final = re.compile(
     r"\\|/\*|@|<|url|image|expression|script|behaviou?r|binding|import", re.IGNORECASE
 )
@@ -106,7 +110,7 @@ def _fault(node: xml.Node) -> str:
 def _good_link(link: str, *, picture: bool) -> bool:
     """A picture is in the resource itself; a link is relative or of a safe kind."""
     if picture:
-        return bool(_PICTURE.match(link))
+        return bool(_PICTURE.fullmatch(link))
     dense = "".join(char for char in link if char > " ")
     if opens_by_itself(dense) or "\\" in link or "\x7f" in link:
         return False
