@@ -44,10 +44,13 @@ class Pen:
 
     def genuine(self, line: Line) -> bool:
         """Whether not one byte of this line was changed since it was written."""
-        covered = canonical(
-            line.client, line.writer, line.seq, line.at, prev=line.prev, sealed=line.sealed
-        )
-        return hmac.compare_digest(hmac.digest(self._chain, covered, "sha256"), line.hash)
+        try:
+            covered = canonical(
+                line.client, line.writer, line.seq, line.at, prev=line.prev, sealed=line.sealed
+            )
+            return hmac.compare_digest(hmac.digest(self._chain, covered, "sha256"), line.hash)
+        except TypeError:  # somebody put text where bytes or a number belong
+            return False
 
     def entry(self, line: Line) -> Entry:
         """What the line says, with its place in the chain as id.
