@@ -154,8 +154,8 @@ def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
     parts = [f"{_who(one, whose)} {filled}"]
     if one.on_behalf_of:
         parts.append(f"namens {clean(one.on_behalf_of_name) or 'iemand anders'}")
-    if one.app_name or one.app:
-        parts.append(f"met de app {clean(one.app_name or one.app)}")
+    if app := _either(one.app_name, one.app):
+        parts.append(f"met de app {app}")
     parts.append(_when(group))
     lines = [", ".join(parts) + ("." if times == 1 or one.outcome == OK else f", {times} keer.")]
     return lines + _outcome(group) + _because(one, whose, 100)
@@ -164,7 +164,7 @@ def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
 def _who(entry: Entry, whose: _Reader) -> str:
     if whose.person and entry.person == whose.person:
         return "U"
-    about = [text for text in (_role(entry), clean(entry.org_name or entry.org)) if text]
+    about = [text for text in (_role(entry), _either(entry.org_name, entry.org)) if text]
     name = clean(entry.name) or "Iemand"
     return f"{name} ({', '.join(about)})" if about else name
 
@@ -196,13 +196,13 @@ def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
         lines += [f"Het ging om {listed(pair)}." for pair in pairs]
     if one.on_behalf_of:
         lines.append(f"Dat was namens {short(clean(one.on_behalf_of_name), 5) or 'iemand anders'}.")
-    if one.app_name or one.app:
-        lines.append(f"De app heet {short(clean(one.app_name or one.app), 6)}.")
+    if app := _either(one.app_name, one.app):
+        lines.append(f"De app heet {short(app, 6)}.")
     return lines + _outcome(group) + _because(one, whose, 6)
 
 
 def _about(entry: Entry) -> list[str]:
-    role, org = short(_role(entry), 3), short(clean(entry.org_name or entry.org), 4)
+    role, org = short(_role(entry), 3), short(_either(entry.org_name, entry.org), 4)
     if role and org:
         return [f"Dit is: {role} bij {org}."]
     return [f"Dit is: {role or org}."] if role or org else []
@@ -261,7 +261,7 @@ def _because(entry: Entry, whose: _Reader, words: int) -> list[str]:
         return []
     if entry.reason.startswith(_BY_GRANT):
         grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
-        names = listed([clean(whose.titles.get(grant, grant)) for grant in grants])
+        names = listed([_either(whose.titles.get(grant, ""), grant) for grant in grants])
         return [f"Hiervoor is toestemming: {short(names, words)}."]
     role = REPRESENTS.get(_means(entry).removeprefix(_BY_LAW))
     return [f"Dat mag deze persoon als {role}."] if role else []
@@ -270,6 +270,11 @@ def _because(entry: Entry, whose: _Reader, words: int) -> list[str]:
 def _means(entry: Entry) -> str:
     """The reason, without the grant's id: which grants were used is told apart."""
     return _BY_GRANT if entry.reason.startswith(_BY_GRANT) else entry.reason
+
+
+def _either(name: str, id_: str) -> str:
+    """The name for people, or the id when there is no name."""
+    return clean(name) or clean(id_)
 
 
 def _role(entry: Entry) -> str:

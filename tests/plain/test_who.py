@@ -1,0 +1,285 @@
+"""Who looked, in words that the client understands."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgo.audit.catalogue import EVENTS
+from pgo.audit.entry import Entry
+from pgo.plain.who import sentences
+from pgo.plain.words import NOUNS, REFUSALS
+
+NOON = datetime(2026, 3, 3, 13, 5, tzinfo=UTC)
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+def at(**later):
+    return (NOON + timedelta(**later) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        microseconds=1
+    )
+
+
+READ = Entry(
+    at(),
+    "read",
+    id="w1-1",
+    status=200,
+    reason="TOESTEMMING:g-1",
+    grants=("g-1",),
+    person="p-1",
+    name="Samira",
+    kind="copiloot",
+    org="coophulp",
+    org_name="CoopHulp",
+    app="app-1",
+    app_name="Familie-app",
+    resources=("CarePlan/1@1",),
+    categories=(("zorgplan", 1),),
+)
+REFUSED = replace(READ, outcome=4, status=404, reason="GEEN_TOESTEMMING", grants=())
+
+
+def tell(*entries, easy=False, now=NOW, **more):
+    return sentences(entries, easy=easy, now=now, **more)
+
+
+def text(*entries, **more):
+    (one,) = tell(*entries, **more)
+    return one.text
+
+
+def test_who_what_app_and_when_in_one_sentence():
+    (one,) = tell(READ)
+    assert one.lines[0] == (
+        "Samira (copiloot, CoopHulp) bekeek uw zorgplan, met de app Familie-app,"
+        " op 3 maart 2026 om 14:05."
+    )
+
+
+def test_on_which_permission_by_the_name_people_gave_it():
+    assert "Hiervoor is toestemming: meelezen." in text(READ, titles={"g-1": "meelezen"})
+    assert "Hiervoor is toestemming: g-1." in text(READ)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("VERTEGENWOORDIGER:mentor", "Dat mag deze persoon als mentor."),
+        ("VERTEGENWOORDIGER:minderjarig<12", "Dat mag deze persoon als ouder of voogd."),
+        ("VERTEGENWOORDIGER:naaste", "Dat mag deze persoon als familie."),
+    ],
+)
+def test_who_represents_is_told(reason, told):
+    assert told in text(replace(READ, reason=reason, grants=()))
+
+
+def test_winter_and_summer_time_are_those_of_the_netherlands():
+    summer = replace(READ, at=at(days=120))
+    assert "op 3 maart 2026 om 14:05" in text(READ)
+    assert "op 1 juli 2026 om 15:05" in text(summer)
+
+
+def test_the_day_is_the_day_in_the_netherlands():
+    late = [replace(READ, at=at(hours=hours)) for hours in (9, 10)]
+    assert [one.first.day for one in tell(*late)] == [3, 4]
+
+
+def test_three_times_on_one_day_is_one_sentence():
+    (one,) = tell(*(replace(READ, at=at(minutes=i), id=f"w1-{i}") for i in (0, 5, 10)))
+    assert one.times == 3
+    assert one.ids == ("w1-0", "w1-5", "w1-10")
+    assert one.lines[0].startswith("Samira (copiloot, CoopHulp) bekeek 3 keer uw zorgplan,")
+    assert "tussen 14:05 en 14:15" in one.text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"person": "p-2"},
+        {"at": at(days=1)},
+        {"app_name": "Andere app"},
+        {"categories": (("medicatie", 1),)},
+        {"interaction": "update"},
+        {"on_behalf_of": "p-9"},
+        {"emergency_code": "BTG"},
+        {"grants": ("g-2",)},
+        {"outcome": 4},
+        {"role": "teamleider"},
+    ],
+)
+def test_what_differs_is_told_apart(other):
+    assert len(tell(READ, replace(READ, **other))) == 2
+
+
+def test_the_same_results_seen_twice_are_counted_once():
+    seen = replace(
+        READ,
+        interaction="search-type",
+        resources=("Observation/1@1", "Observation/2@1"),
+        categories=(("uitslagen", 2),),
+    )
+    more = replace(seen, resources=("Observation/2@1", "Observation/3@4"))
+    assert "bekeek 2 keer 3 uitslagen," in text(seen, more)
+
+
+def test_several_categories_are_all_named():
+    both = replace(READ, categories=(("zorgplan", 1), ("uitslagen", 5), ("metingen", 1)))
+    assert "bekeek het zorgplan, 5 uitslagen en 1 meting," in text(both)
+
+
+def test_for_somebody_else_the_owner_is_named():
+    assert "bekeek het zorgplan van Fenna," in text(READ, owner="Fenna")
+    seen = replace(READ, categories=(("uitslagen", 5),), resources=(), total=5)
+    assert "bekeek 5 uitslagen van Fenna," in text(seen, owner="Fenna")
+    assert "uw" not in text(seen, owner="Fenna").split()
+
+
+def test_the_reader_himself_is_u():
+    assert text(READ, reader="p-1").startswith("U bekeek uw zorgplan,")
+
+
+def test_on_whose_behalf_is_told():
+    assert ", namens Noor," in text(replace(READ, on_behalf_of="p-9", on_behalf_of_name="Noor"))
+
+
+def test_an_emergency_is_told_with_its_reason():
+    (one,) = tell(
+        replace(READ, reason="NOOD", emergency_code="ETREAT", emergency_reason="zwaar aanval")
+    )
+    assert one.emergency
+    assert one.lines[1:] == ("Het was een noodgeval.", "De reden was: zwaar aanval.")
+
+
+def test_refused_attempts_of_one_person_are_grouped_and_shown():
+    tries = [
+        replace(REFUSED, at=at(minutes=i), categories=((code, 1),))
+        for i, code in enumerate(("zorgplan", "medicatie", "dagboek"))
+    ]
+    (one,) = tell(*tries)
+    assert one.refused
+    assert one.times == 3
+    assert "wilde" in one.lines[0]
+    assert "bekeek" not in one.lines[0]
+    assert one.lines[0].endswith(", 3 keer.")
+    assert one.lines[1:] == ("Dat mocht niet.", "Er was geen toestemming.")
+
+
+def test_a_crash_is_not_told_as_a_look():
+    crashed = text(replace(READ, outcome=12, status=500))
+    assert "wilde uw zorgplan bekijken" in crashed
+    assert "Dat lukte niet door een storing." in crashed
+
+
+def test_a_search_that_found_nothing_is_told_as_a_search():
+    search = replace(READ, interaction="search-type", resources=(), categories=())
+    told = text(search)
+    assert "zocht in uw dossier" in told
+    assert "Er was niets te zien." in told
+
+
+def test_a_provider_that_sends_is_not_told_as_a_look():
+    sent = replace(READ, interaction="transaction", kind="systeem", name="ECD Zuid")
+    assert text(sent).startswith("ECD Zuid (computersysteem, CoopHulp) zette uw zorgplan in")
+    assert "bekeek" in text(replace(READ, interaction="batch", action="R"))
+
+
+def test_reading_the_overview_and_signing_in_are_not_told():
+    assert tell(replace(READ, interaction="wie-keek"), replace(READ, interaction="token")) == []
+
+
+def test_a_line_that_cannot_be_read_is_told():
+    gap = Entry(at(), "gap", outcome=8, id="w1-2")
+    assert text(gap) == (
+        "Eén regel is niet te lezen. Dat was op 3 maart 2026 om 14:05. Meld dit bij de beheerder."
+    )
+    assert text(gap, replace(gap, id="w1-3")).startswith("2 regels zijn niet te lezen.")
+
+
+def test_a_line_hidden_by_law_comes_when_its_time_has_come():
+    hidden = replace(READ, hide_until=at(days=30), hide_reason="onderzoek")
+    assert tell(hidden) == []
+    assert len(tell(hidden, now=NOON + timedelta(days=30))) == 1
+
+
+def test_oldest_first_whatever_the_order_of_the_lines():
+    told = tell(*(replace(READ, at=at(days=day)) for day in (2, 0, 1)))
+    assert [one.first.day for one in told] == [3, 4, 5]
+
+
+def test_an_unknown_event_of_a_later_version_is_not_left_out():
+    assert "deed iets in uw dossier" in text(replace(READ, interaction="teleport"))
+
+
+def test_names_cannot_forge_a_line():
+    told = text(replace(READ, name="Sam\n\x1b[2J\u202eira. U bekeek", app_name="x\r\ny"))
+    assert told.isprintable()
+    assert "\u202e" not in told
+
+
+def test_somebody_without_a_name_is_somebody():
+    assert text(replace(READ, name="", kind="zorgverlener")).startswith("Iemand (zorgverlener,")
+
+
+def test_each_shown_event_has_words_of_its_own():
+    for name, event in EVENTS.items():
+        if event.shown and name != "gap":
+            assert "deed iets" not in text(replace(READ, interaction=name)), name
+
+
+# --- the easy form -------------------------------------------------------------------------------
+
+
+def test_the_easy_form_says_the_same_in_short_sentences():
+    (one,) = tell(READ, easy=True, titles={"g-1": "meelezen"})
+    assert one.lines == (
+        "Samira bekeek uw zorgplan.",
+        "Dit is: copiloot bij CoopHulp.",
+        "Dat was op 3 maart 2026 om 14:05.",
+        "De app heet Familie-app.",
+        "Hiervoor is toestemming: meelezen.",
+    )
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, "vandaag"), (1, "gisteren"), (2, "op 3 maart")])
+def test_today_and_yesterday_are_called_so(days, told):
+    now = NOON + timedelta(days=days)
+    assert f"Dat was {told}" in text(READ, easy=True, now=now)
+
+
+def test_in_the_easy_form_refusals_are_told_too():
+    lines = tell(REFUSED, easy=True)[0].lines
+    assert lines[0] == "Samira wilde uw zorgplan bekijken."
+    assert lines[-2:] == ("Dat mocht niet.", "Er was geen toestemming.")
+
+
+TYPED = st.text(st.sampled_from("ab \n\u00e9"), max_size=60)
+TEXTS = ("name", "role", "org_name", "app_name", "on_behalf_of_name", "emergency_reason")
+SHOWN = [name for name, event in EVENTS.items() if event.shown]
+REASONS = [*REFUSALS, "TOESTEMMING:g-1", "VERTEGENWOORDIGER:minderjarig<12", "ZELF", ""]
+COUNTED = st.tuples(st.sampled_from([*NOUNS, "nieuw"]), st.integers(0, 999))
+LINES = st.fixed_dictionaries(
+    {
+        **dict.fromkeys(TEXTS, TYPED),
+        "interaction": st.sampled_from(SHOWN),
+        "outcome": st.sampled_from([0, 4, 8, 12]),
+        "reason": st.sampled_from(REASONS),
+        "categories": st.lists(COUNTED, max_size=5).map(tuple),
+        "emergency_code": st.sampled_from(["", "BTG"]),
+        "on_behalf_of": st.sampled_from(["", "p-9"]),
+    }
+)
+
+
+@settings(max_examples=300)
+@given(LINES, TYPED, TYPED, st.integers(1, 3))
+def test_no_easy_sentence_is_longer_than_twelve_words(said, owner, title, times):
+    entry = replace(READ, **said)
+    told = tell(*[entry] * times, easy=True, owner=owner, titles={"g-1": title})
+    for line in (line for one in told for line in one.lines):
+        assert len(line.split()) <= 12, line
+        assert line.endswith((".", "…")), line
+        assert "  " not in line
+        assert " ." not in line, line
