@@ -1,6 +1,7 @@
 """The header of noodtoegang: `X-Noodtoegang: code=ETREAT; reason="…"`.
 
-Whether it opens anything is for consent to decide. The reason is a quoted string (RFC 9110 5.6.4) in UTF-8.
+Whether it opens anything is for consent to decide. The reason is a quoted string
+(RFC 9110 5.6.4) in UTF-8.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who is calling: a bearer token in the Authorization header becomes a `Caller`, or a 401.
 
 Nothing is taken from the token that the registry knows better: membership, kind, role, name and
-whether the app may still be used are read at each request. RFC 6750 for the forms of refusal.
+whether the app may still be used are read at each request. `pgo.web` adds the challenge (RFC 6750).
 """
 
 from __future__ import annotations
@@ -36,16 +36,13 @@ class Guard:
         """The caller of an ASGI request (`headers`, `query_string`, `client` of the scope).
 
         Raises:
-            errors.Unauthenticated: no token, or not a good one; with WWW-Authenticate.
+            errors.Unauthenticated: no token, or not a good one.
             errors.BadRequest: the credentials, or the header of noodtoegang, are malformed.
         """
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         text = bearer(headers, scope.get("query_string", b""))
-        try:
-            grant = await self._tokens.access(text)
-            person, app = await self._parties(grant)
-        except Unauthenticated as refused:
-            raise _unauthenticated(refused.detail) from refused
+        grant = await self._tokens.access(text)
+        person, app = await self._parties(grant)
         return Caller(
             **person,
             **app,
@@ -107,15 +104,11 @@ def bearer(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> str:
     given = [value for name, value in headers if name == b"authorization"]
     in_query = any(part.startswith(b"access_token=") for part in query.split(b"&"))
     if not given:
-        raise Unauthenticated(
-            "No access token.", headers={"WWW-Authenticate": 'Bearer realm="pgo"'}
-        )
+        raise Unauthenticated("No access token.")
     if len(given) > 1 or in_query:
         raise _bad("Give the access token once, in the Authorization header.")
     if given[0].split(b" ", 1)[0].lower() != b"bearer":
-        raise Unauthenticated(
-            "Another scheme than Bearer.", headers={"WWW-Authenticate": 'Bearer realm="pgo"'}
-        )
+        raise Unauthenticated("Another scheme than Bearer.")
     found = _CREDENTIALS.fullmatch(given[0])
     if found is None:
         raise _bad("The Authorization header is malformed.")
@@ -146,11 +139,5 @@ def _address(scope: Mapping[str, Any]) -> str:
     return str(client[0]) if client else ""
 
 
-def _unauthenticated(detail: str) -> Unauthenticated:
-    says = 'Bearer realm="pgo", error="invalid_token"'
-    return Unauthenticated(detail, headers={"WWW-Authenticate": says})
-
-
 def _bad(detail: str) -> BadRequest:
-    says = 'Bearer realm="pgo", error="invalid_request"'
-    return BadRequest(detail, place="Authorization", headers={"WWW-Authenticate": says})
+    return BadRequest(detail, place="Authorization")

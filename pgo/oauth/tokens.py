@@ -158,16 +158,11 @@ class Tokens:
             errors.InvalidGrant: unknown, spent or expired.
         """
         grant = await self._spend("code", code)
-        now = self.now()
-        until = now + self.lifetimes.refresh
-        live = await self._store.put("family", grant.family, _LIVE, until, fresh=True)
-        if not live or grant.expires <= now:
+        until = self.now() + self.lifetimes.refresh
+        expired = grant.expires <= self.now()
+        if expired or not await self._store.put("family", grant.family, _LIVE, until, fresh=True):
             raise InvalidGrant(_GRANT_ENDED)
-        return replace(grant, until=until, redirect_uri="", challenge="")
-
-    async def peek_code(self, code: str) -> Grant | None:
-        """What a code stands for, without spending it."""
-        return await self._peek("code", code)
+        return replace(grant, until=until)
 
     async def issue(self, grant: Grant, *, refresh: Grant | None = None) -> Issued:
         """A new access token for a grant, and a new refresh token when `refresh` has its facts."""

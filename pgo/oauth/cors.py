@@ -1,0 +1,90 @@
+"""Browsers of registered apps may call from their own origins: exact ones, never with cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pgo.registry import Registry
+
+Origins = Callable[[], Awaitable[Collection[str]]]
+_METHODS = b"GET, POST, PUT, PATCH, DELETE"
+_REQUEST = (
+    b"authorization, content-type, accept, prefer, if-match, if-none-match, if-none-exist, "
+    b"if-modified-since, x-request-id, x-noodtoegang"
+)
+_ANSWER = (
+    b"etag, last-modified, location, content-location, retry-after, www-authenticate, x-request-id"
+)
+_PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent", "/mijn")
+
+
+def registered_origins(registry: Registry) -> Origins:
+    """The origins of all apps that may be used now."""
+
+    async def origins() -> frozenset[str]:
+        apps = await registry.apps()
+        return frozenset(origin for app in apps if not app.disabled for origin in app.origins)
+
+    return origins
+
+
+class Cors:
+    """Plain ASGI: adds what the Fetch standard asks for, for these origins, and answers preflights.
+
+    Pages for people are left out: no other origin has any business there.
+    """
+
+    def __init__(self, app: ASGIApp, origins_of: Origins) -> None:
+        self._app = app
+        self._origins_of = origins_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        origin = _header(scope, b"origin") if scope["type"] == "http" else b""
+        if not origin or scope["path"].startswith(_PAGES):
+            await self._app(scope, receive, send)
+            return
+        known = origin.decode("latin-1") in await self._origins_of()
+        if scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method"):
+            await _preflight(send, origin if known else b"")
+            return
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *_fields(origin if known else b""),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+def _fields(origin: bytes) -> list[tuple[bytes, bytes]]:
+    vary = [(b"vary", b"Origin")]
+    if not origin:
+        return vary
+    return [
+        *vary,
+        (b"access-control-allow-origin", origin),
+        (b"access-control-expose-headers", _ANSWER),
+    ]
+
+
+async def _preflight(send: Send, origin: bytes) -> None:
+    headers = [*_fields(origin), (b"content-length", b"0")]
+    if origin:
+        headers += [
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", _REQUEST),
+            (b"access-control-max-age", b"600"),
+        ]
+    status = 204 if origin else 403
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    return next((bytes(value) for name, value in scope["headers"] if name == wanted), b"")

@@ -1,0 +1,282 @@
+"""The pages between an app's question and its code: sign in (development) and decide.
+
+No JavaScript, one stylesheet, forms of our own only. While anything about the app or its redirect
+address is wrong, people see a page and nobody is redirected. How pages look is in `pgo.oauth.look`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from pgo.errors import BadRequest, Forbidden, PgoError
+from pgo.oauth import wording
+from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
+from pgo.oauth.flow import LIVES, Flow, Flows, Step, cookie_name, grant_of
+from pgo.oauth.forms import form_of, query_of
+from pgo.oauth.look import Look
+from pgo.oauth.parts import Parts
+from pgo.oauth.scopes import Cap, cap_of
+from pgo.registry import Account, App
+
+PROFESSIONALS = frozenset({"copiloot", "zorgverlener"})
+_STALE = "This page is too old, or was opened elsewhere. Start again in the app."
+_INCOMPLETE = "Kies een dossier. Zet daarna een vinkje bij wat de app mag."
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A way to sign in: a person, and as what. `value` stands in the form."""
+
+    account: Account
+    kind: str
+    org: str
+    org_name: str
+
+    @property
+    def value(self) -> str:
+        """Account and organisation."""
+        return f"{self.account.id}|{self.org}"
+
+
+class Pages:
+    """The handlers of the pages, over `parts`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._flows = Flows(parts)
+        self._look = Look()
+
+    def stylesheet(self) -> Response:
+        """The one stylesheet."""
+        return self._look.stylesheet()
+
+    async def authorize(self, request: Request) -> Response:
+        """Check what an app asks, and show who may sign in."""
+        pairs = query_of(request)
+        app = await self._parts.registry.app(client_id_of(pairs))
+        redirect_uri = where(pairs, app)
+        if app is None:
+            raise BadRequest("This app is not known here.")
+        sound = asked(pairs, app, redirect_uri, self._parts.issuer)
+        if not self._parts.development_login:
+            detail = "Nobody can sign in here yet."
+            raise ToApp("temporarily_unavailable", detail, redirect_uri, sound.state)
+        step = await self._flows.begin(sound)
+        page = self._look.page("sign_in.html", step=step, app=app, roles=await self._roles())
+        self._remember(page, step)
+        return page
+
+    async def sign_in(self, request: Request) -> Response:
+        """Take the sign-in step (development: a demo person was chosen)."""
+        form = await self._form(request)
+        flow = await self._take(request, form, signed_in=False)
+        app = await self._app(flow)
+        chosen = [role for role in await self._roles() if role.value == form.get("persoon")]
+        if not chosen or not self._parts.development_login:
+            raise Forbidden("This person cannot sign in here.")
+        role = chosen[0]
+        step = await self._flows.signed_in(flow, role.account, app, kind=role.kind, org=role.org)
+        await self._parts.note(
+            "oauth.sign-in", person=role.account.id, app=app.client_id, detail="development"
+        )
+        onward = self._look.onward(f"consent?flow={step.id}")
+        self._remember(onward, step)
+        return onward
+
+    async def consent(self, request: Request) -> Response:
+        """Show who asks, what, for which dossier and how long."""
+        step = await self._step(request, dict(query_of(request)).get("flow", ""))
+        return await self._consent_page(step)
+
+    async def decide(self, request: Request) -> Response:
+        """Take the decision, and send the app a code or a refusal."""
+        form = await self._form(request)
+        step = await self._step(request, form.get("flow", ""))
+        flow, app = step.flow, await self._app(step.flow)
+        if form.get("besluit") != "ja":
+            return await self._denied(await self._take(request, form, signed_in=True))
+        given, dossier = ticked(flow, form), form.get("dossier", "")
+        choices = await self._choices(flow)
+        needed = needs_dossier(flow, given)
+        if not given.reaches or (needed and dossier not in [client for client, _ in choices]):
+            return await self._consent_page(step, warning=_INCOMPLETE)
+        await self._take(request, form, signed_in=True)
+        grant = grant_of(flow, given.texts(), dossier if needed else "")
+        await self._parts.note(
+            "oauth.consent", person=flow.person, app=app.client_id, client=grant.dossier
+        )
+        code = await self._parts.tokens.code(grant)
+        return self._back(flow.redirect_uri, code=code, state=flow.state)
+
+    async def _denied(self, flow: Flow) -> Response:
+        await self._parts.note(
+            "oauth.consent",
+            person=flow.person,
+            app=flow.client_id,
+            outcome="refused",
+            detail="access_denied",
+        )
+        fields = {"error": "access_denied", "error_description": "The person said no."}
+        return self._back(flow.redirect_uri, **fields, state=flow.state)
+
+    async def answer(
+        self, event: str, request: Request, work: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        """The answer of a handler; what is refused is written down, then shown or told."""
+        try:
+            return await work(request)
+        except ToApp as refused:
+            answer = self._back(
+                refused.redirect_uri,
+                error=refused.oauth,
+                error_description=refused.detail,
+                state=refused.state,
+            )
+            return await self._refused(event, request, refused, answer)
+        except PgoError as refused:
+            return await self._refused(event, request, refused, self._look.error(refused))
+        except Exception as crash:
+            await self._refused(event, request, crash, Response())
+            raise
+
+    async def _refused(
+        self, event: str, request: Request, why: Exception, answer: Response
+    ) -> Response:
+        """The answer, once the refusal is written down."""
+        app = await self._parts.registry.app(client_id_of(_pairs(request)))
+        name = "" if app is None else app.client_id
+        detail = why.oauth if isinstance(why, PgoError) else "server_error"
+        try:
+            await self._parts.note(event, app=name, outcome="refused", detail=detail)
+        except PgoError as lost:
+            return self._look.error(lost)
+        return answer
+
+    async def _consent_page(self, step: Step, warning: str = "") -> Response:
+        flow, app = step.flow, await self._app(step.flow)
+        cap, choices = cap_of(flow.scope), await self._choices(flow)
+        if cap.one_dossier and not choices:
+            raise ToApp("access_denied", "There is no dossier.", flow.redirect_uri, flow.state)
+        account = await self._parts.registry.account(flow.person)
+        return self._look.page(
+            "consent.html",
+            status=400 if warning else 200,
+            goes_to=flow.redirect_uri,
+            step=step,
+            app=app,
+            person="" if account is None else account.name,
+            lines=wording.lines(cap),
+            choices=choices if cap.one_dossier else [],
+            warning=warning,
+        )
+
+    async def _roles(self) -> list[Role]:
+        """The demo people who can sign in, each in every role they have."""
+        roles = []
+        for account in await self._parts.registry.accounts():
+            if account.demo and not account.disabled:
+                roles += await self._roles_of(account)
+        return roles
+
+    async def _roles_of(self, account: Account) -> list[Role]:
+        if account.kind not in PROFESSIONALS or not account.orgs:
+            return [Role(account, account.kind, "", "")]
+        names = [await self._parts.registry.organisation(org) for org in account.orgs]
+        return [
+            Role(account, account.kind, org, org if known is None else known.name)
+            for org, known in zip(account.orgs, names, strict=True)
+        ]
+
+    async def _choices(self, flow: Flow) -> Sequence[tuple[str, str]]:
+        """The dossiers this person may choose from; only the one the app named, if it did."""
+        all_ = await self._parts.dossiers_of(flow.person)
+        return [choice for choice in all_ if flow.only in ("", choice[0])]
+
+    async def _app(self, flow: Flow) -> App:
+        app = await self._parts.registry.app(flow.client_id)
+        if app is None or app.disabled:
+            raise Forbidden("This app may not be used any more.")
+        return app
+
+    async def _form(self, request: Request) -> dict[str, str]:
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise Forbidden("This form was not sent from our own page.")
+        return await form_of(request)
+
+    async def _step(self, request: Request, id_: str) -> Step:
+        step = await self._flows.look(id_, self._cookie(request, id_))
+        if not step.flow.person:
+            raise Forbidden(_STALE)
+        return step
+
+    async def _take(self, request: Request, form: dict[str, str], *, signed_in: bool) -> Flow:
+        id_ = form.get("flow", "")
+        cookie = self._cookie(request, id_)
+        return await self._flows.take(id_, cookie, form.get("form", ""), signed_in=signed_in)
+
+    def _cookie(self, request: Request, id_: str) -> str:
+        return request.cookies.get(cookie_name(id_, secure=self._parts.secure), "")
+
+    def _remember(self, response: Response, step: Step) -> None:
+        secure = self._parts.secure
+        response.set_cookie(
+            cookie_name(step.id, secure=secure), step.cookie,
+            max_age=LIVES, path="/", secure=secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+
+    def _back(self, redirect_uri: str, **fields: str) -> Response:
+        address = answered(redirect_uri, self._parts.issuer, **fields)
+        return self._look.onward(address)
+
+
+def ticked(flow: Flow, form: dict[str, str]) -> Cap:
+    """The scopes a person left standing; the choice of a dossier is not ticked but chosen."""
+    offered = cap_of(flow.scope)
+    chosen = [
+        scope for n, (scope, _) in enumerate(wording.lines(offered)) if form.get(f"recht-{n}")
+    ]
+    context = offered.context & {wording.LAUNCH}
+    return cap_of((*chosen, *context))
+
+
+def needs_dossier(flow: Flow, given: Cap) -> bool:
+    """Whether one dossier must be chosen for this."""
+    return given.one_dossier or wording.LAUNCH in flow.scope
+
+
+def router(parts: Parts) -> APIRouter:
+    """The routes of the pages."""
+    routes, pages = APIRouter(), Pages(parts)
+
+    @routes.get("/oauth/authorize", summary="An app asks for access (RFC 6749, PKCE S256)")
+    async def authorize(request: Request) -> Response:
+        """For a browser: ends at the app's redirect address with `code`, `state` and `iss`."""
+        return await pages.answer("oauth.authorize", request, pages.authorize)
+
+    @routes.post("/oauth/sign-in", include_in_schema=False)
+    async def sign_in(request: Request) -> Response:
+        return await pages.answer("oauth.sign-in", request, pages.sign_in)
+
+    @routes.get("/oauth/consent", include_in_schema=False)
+    async def consent(request: Request) -> Response:
+        return await pages.answer("oauth.consent", request, pages.consent)
+
+    @routes.post("/oauth/consent", include_in_schema=False)
+    async def decide(request: Request) -> Response:
+        return await pages.answer("oauth.consent", request, pages.decide)
+
+    @routes.get("/oauth/style.css", include_in_schema=False)
+    async def style() -> Response:
+        return pages.stylesheet()
+
+    return routes
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    try:
+        return query_of(request)
+    except PgoError:
+        return []

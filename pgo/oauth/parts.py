@@ -1,0 +1,99 @@
+"""What the authorization server is made of, and what the rest of the application lends it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from anyio import CapacityLimiter
+
+from pgo.dossier.seal import Box
+from pgo.errors import BadValue
+from pgo.oauth.tokens import Tokens
+from pgo.registry import Registry
+from pgo.settings import Settings
+from pgo.store.contract import Store
+
+EVENTS = (
+    "oauth.sign-in",
+    "oauth.consent",
+    "oauth.authorize",
+    "oauth.token",
+    "oauth.revoke",
+    "oauth.introspect",
+)
+"""Names of the events given to `Note`; outcome is "ok" or "refused"."""
+FIELDS = frozenset({"person", "app", "client", "outcome", "detail"})
+"""Fields an event may have: account, client_id, dossier, outcome, and a code (never a value)."""
+THREADS = 8
+
+
+class Note(Protocol):
+    """Writes an event down durably; when it raises, nothing is given out."""
+
+    async def __call__(
+        self,
+        event: str,
+        *,
+        person: str = "",
+        app: str = "",
+        client: str = "",
+        outcome: str = "ok",
+        detail: str = "",
+    ) -> None:
+        """Return when the line is durable."""
+
+
+Dossiers = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
+"""(client id, label for people) of each dossier a person may let an app into."""
+PatientOf = Callable[[str], Awaitable[str]]
+"""R4 Patient id of a dossier."""
+FhirUserOf = Callable[[str, str], Awaitable[str]]
+"""(account id, dossier or "") to the address of the person's own resource; "" without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the routes need.
+
+    Attributes:
+        issuer: public address without a last slash; https, or http on a loopback address.
+        development_login: offer the page that lists the demo people.
+        limiter: threads for authlib's grants; their own, so that sign-ins never hold up reads.
+    """
+
+    issuer: str
+    store: Store
+    box: Box
+    registry: Registry
+    tokens: Tokens
+    note: Note
+    dossiers_of: Dossiers
+    patient_of: PatientOf
+    fhir_user_of: FhirUserOf
+    development_login: bool = False
+    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        sound = parts.scheme == "https" or (parts.scheme == "http" and loopback)
+        if not sound or parts.query or parts.fragment or self.issuer.endswith("/"):
+            raise BadValue("The issuer is an https address without a last slash.", place="issuer")
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach us over TLS."""
+        return self.issuer.startswith("https://")
+
+
+def check(settings: Settings) -> None:
+    """Refuse what is only safe in development.
+
+    Raises:
+        errors.BadValue: the development sign-in page is on while `strict` is.
+    """
+    if settings.strict and settings.development_login:
+        raise BadValue("strict refuses development_login.", place="development_login")

@@ -1,0 +1,156 @@
+"""The addresses of apps: token, revoke, introspect and discovery; pages are in `pgo.oauth.pages`.
+
+Every answer to a refused call is an RFC 6749 error, drawn by `pgo.web`. Exactly one line is
+written per call, before the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from pgo.errors import Missing, PgoError
+from pgo.oauth import pages
+from pgo.oauth.assertion import unproved
+from pgo.oauth.clients import App, Provider
+from pgo.oauth.forms import form_of
+from pgo.oauth.grants import Server
+from pgo.oauth.guard import SYSTEM, still_holds
+from pgo.oauth.issue import Issue
+from pgo.oauth.metadata import authorization_server
+from pgo.oauth.parts import Parts
+from pgo.oauth.tokens import Grant, generation_of
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+Form = dict[str, str]
+
+
+def router(parts: Parts) -> APIRouter:
+    """All routes of the authorization server."""
+    routes = APIRouter(tags=["oauth"])
+    server = Server(Issue(parts))
+    _add_token(routes, parts, server)
+    _add_revoke(routes, parts, server)
+    _add_introspect(routes, parts, server)
+
+    @routes.get("/.well-known/oauth-authorization-server", summary="Metadata (RFC 8414)")
+    async def metadata() -> dict[str, Any]:
+        """Addresses and capabilities of this authorization server."""
+        return authorization_server(parts.issuer)
+
+    routes.include_router(pages.router(parts))
+    return routes
+
+
+def _add_token(routes: APIRouter, parts: Parts, server: Server) -> None:
+    async def work(form: Form) -> Response:
+        return JSONResponse(await server.token(form), headers=NO_STORE)
+
+    @routes.post("/oauth/token", summary="Tokens (RFC 6749)", openapi_extra=_form("grant_type"))
+    async def token(request: Request) -> Response:
+        """Exchange a code, a refresh token or a system's assertion for an access token."""
+        return await _written(parts, "oauth.token", request, work)
+
+
+def _add_revoke(routes: APIRouter, parts: Parts, server: Server) -> None:
+    async def work(form: Form) -> Response:
+        client, text = await server.client(form), _token(form)
+        space, grant = await parts.tokens.find(text) or ("", None)
+        if grant is None or grant.app != client.client_id:
+            await parts.note("oauth.revoke", app=client.client_id, detail="nothing")
+            return Response(headers=NO_STORE)
+        await parts.tokens.revoke(space, text, grant)
+        await parts.note(
+            "oauth.revoke", person=grant.person, app=grant.app, client=grant.dossier, detail=space
+        )
+        return Response(headers=NO_STORE)
+
+    @routes.post("/oauth/revoke", summary="End a token (RFC 7009)", openapi_extra=_form("token"))
+    async def revoke(request: Request) -> Response:
+        """End a token of the app that asks; any other token is left alone, with the same answer."""
+        return await _written(parts, "oauth.revoke", request, work)
+
+
+def _add_introspect(routes: APIRouter, parts: Parts, server: Server) -> None:
+    async def work(form: Form) -> Response:
+        client = await server.client(form)
+        if client.jwks is None:
+            raise unproved()
+        told = await _told(parts, client, _token(form))
+        detail = "active" if told["active"] else "inactive"
+        await parts.note("oauth.introspect", app=client.client_id, detail=detail)
+        return JSONResponse(told, headers=NO_STORE)
+
+    @routes.post(
+        "/oauth/introspect", summary="About a token (RFC 7662)", openapi_extra=_form("token")
+    )
+    async def introspect(request: Request) -> Response:
+        """What a token is good for: resource servers may ask about all, others about their own."""
+        return await _written(parts, "oauth.introspect", request, work)
+
+
+async def _written(
+    parts: Parts, event: str, request: Request, work: Callable[[Form], Awaitable[Response]]
+) -> Response:
+    """The answer to a form; a refusal, or a crash, is written down before it is given."""
+    form: Form = {}
+    try:
+        form = await form_of(request)
+        return await work(form)
+    except Exception as refused:
+        app = await parts.registry.client(form.get("client_id", ""))
+        name = "" if app is None else app.client_id
+        detail = refused.oauth if isinstance(refused, PgoError) else "server_error"
+        await parts.note(event, app=name, outcome="refused", detail=detail)
+        raise
+
+
+async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, Any]:
+    found = await parts.tokens.find(text)
+    if found is None:
+        return {"active": False}
+    space, grant = found
+    everything = isinstance(client, App) and client.introspects
+    if not (everything or grant.app == client.client_id) or not await _holds(parts, grant):
+        return {"active": False}
+    told: dict[str, Any] = {
+        "active": True,
+        "iss": parts.issuer,
+        "client_id": grant.app,
+        "sub": grant.person,
+        "scope": " ".join(grant.scope),
+        "iat": grant.issued,
+        "exp": grant.expires,
+    }
+    if space == "access":
+        told |= {"token_type": "Bearer"}
+    if grant.dossier:
+        told["patient"] = await parts.patient_of(grant.dossier)
+    return told
+
+
+async def _holds(parts: Parts, grant: Grant) -> bool:
+    if grant.kind == SYSTEM:
+        provider = await parts.registry.provider(grant.app)
+        fresh = provider is not None and grant.generation == generation_of(provider, None)
+        return fresh and provider is not None and not provider.disabled
+    account = await parts.registry.account(grant.person)
+    app = await parts.registry.app(grant.app)
+    return account is not None and still_holds(grant, account, app)
+
+
+def _token(form: Form) -> str:
+    if "token" not in form:
+        raise Missing("The token is missing.", place="token")
+    return form["token"]
+
+
+def _form(*required: str) -> dict[str, Any]:
+    """OpenAPI's description of a form body."""
+    properties = {name: {"type": "string"} for name in (*required, "client_id", "client_assertion")}
+    schema = {"type": "object", "required": list(required), "properties": properties}
+    media = {"application/x-www-form-urlencoded": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": media}}
