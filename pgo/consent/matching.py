@@ -123,8 +123,8 @@ ALWAYS: tuple[Rule, ...] = (
     ("weekvenster", _weekly),
 )
 PERMIT: tuple[Rule, ...] = (
-    ("actie", _action),
     ("categorie", _every_category),
+    ("actie", _action),
     ("soort", _type),
     ("auteur", _author),
     ("onderdeel", _instance),
@@ -142,8 +142,8 @@ OWN_RULES: tuple[Rule, ...] = (
 )
 OWN_PATIENT_RULES: tuple[Rule, ...] = (("eigen organisatie", _own_or_patient), *PERMIT_ALWAYS)
 DENY_RULES: tuple[Rule, ...] = (
-    ("actie", _action),
     ("categorie", _any_category),
+    ("actie", _action),
     ("label", _any_label),
     ("soort", _type_or_none),
     ("auteur", _author_or_none),
