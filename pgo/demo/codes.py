@@ -44,7 +44,7 @@ class Drug(NamedTuple):
 class Dose(NamedTuple):
     """How to take it: `amount` per time in the drug's unit, `times` a `period` (d, wk), in words.
 
-    `at` are event timings (MORN, NOON, EVE, NIGHT); `needed` says when to take it, if only then.
+    `at` are event timings (MORN, AFT, EVE, NIGHT); `needed` says when to take it, if only then.
     """
 
     amount: str

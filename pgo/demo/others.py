@@ -97,7 +97,7 @@ def _mees(today: date) -> Family:
     """Mees is 19 and decides for himself; his copiloot is on the back burner for now."""
     key, made = "mees", day(today, 150)
     client = _client(today, key, "Mees Bakker", "male", 19)
-    baclofen = Dose("10", 3, "3 keer per dag 1 tablet", ("MORN", "NOON", "EVE"))
+    baclofen = Dose("10", 3, "3 keer per dag 1 tablet", ("MORN", "AFT", "EVE"))
     case = Case(
         problems=("cerebrale-parese", "spasticiteit"),
         drugs=(("baclofen", baclofen, 900),),

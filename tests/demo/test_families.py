@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from pgo.consent.categories import classify
 from pgo.demo import Push, apps, as_json, families, organisations
 from pgo.demo.codes import TESTS
+from pgo.fhir import text, validate
 
 TODAY = date(2026, 11, 22)
 FAMILIES = {family.key: family for family in families(TODAY)}
@@ -79,6 +81,30 @@ def test_every_resource_is_accepted_by_the_models_of_its_release(family):
         type_ = resource["resourceType"]
         module = importlib.import_module(f"fhir.resources.{MODELS[release]}.{type_.lower()}")
         getattr(module, type_).model_validate(json.loads(as_json(resource)))
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_resource_is_what_the_server_itself_accepts(family):
+    for release, resource in every_resource(family):
+        tree = text.parse(as_json(resource))
+        assert validate.validate(release, tree) == (), resource["resourceType"]
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_nothing_falls_outside_the_categories_people_choose_from(family):
+    for release, resource in every_resource(family):
+        found = classify(release, text.parse(as_json(resource)))
+        assert "overig" not in found, resource["resourceType"]
+
+
+def test_the_familys_own_entries_are_passport_diary_and_family_notes():
+    kinds = {
+        category
+        for family in FAMILIES.values()
+        for own in family.own
+        for category in classify(own.release, text.parse(as_json(own.resource)))
+    }
+    assert kinds == {"paspoort", "dagboek", "gezin"}
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
@@ -157,10 +183,10 @@ def test_the_same_day_gives_the_same_bytes_and_another_day_the_same_identifiers(
             for r in resources(push)
         ]
 
-    def text(day):
+    def sent(day):
         return [as_json(push.bundle) for family in families(day) for push in family.pushes]
 
-    assert text(TODAY) == text(TODAY)
+    assert sent(TODAY) == sent(TODAY)
     assert marks(TODAY) == marks(date(2027, 3, 1))
 
 
