@@ -14,7 +14,6 @@ This is not the audit trail (`pgo.audit`): nobody's rights depend on what is wri
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -238,17 +237,10 @@ def _plain(value: Any) -> Any:
         return scrub(str(value)) if type(value) is int and abs(value) > 9_999_999 else value  # noqa: PLR2004 - numbers of seven digits and less cannot be a BSN
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value[:20]]
-    return scrub(str(value)[:LONGEST])
+    text = scrub(str(value)[:LONGEST])
+    return text.encode("ascii", "backslashreplace").decode().replace("\x7f", "\\x7f")
 
 
 def _rendered(_: Any, __: str, event: Any) -> bytes:
-    """One line of ASCII JSON; the slow way only where a text needs it."""
-    try:
-        line = orjson.dumps(event)
-    except (TypeError, ValueError):
-        return json.dumps(event, default=lambda value: type(value).__name__).encode()
-    return line if line.isascii() and b"\x7f" not in line else _escaped(event)
-
-
-def _escaped(event: Any) -> bytes:
-    return json.dumps(event).replace("\x7f", "\\u007f").encode()
+    """One line of JSON; `_plain` has left nothing in it but ASCII."""
+    return orjson.dumps(event)

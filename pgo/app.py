@@ -1,0 +1,266 @@
+"""The server: `build(settings)` puts every part together; the only module that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+import structlog
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pgo import __version__, rates
+from pgo.audit.anchor import Anchor, anchor_key
+from pgo.audit.entry import REFUSED
+from pgo.caller import Caller
+from pgo.edge import wrap
+from pgo.errors import PgoError, Unavailable
+from pgo.fhir.address import is_fhir
+from pgo.fhir.capability import capability
+from pgo.fhir.endpoint import Doors, Fhir
+from pgo.framework import TELEMETRY, answer_errors
+from pgo.health import Health
+from pgo.house import House, open_house, utc_now
+from pgo.log import configure
+from pgo.metrics import make_metrics
+from pgo.oauth.cors import Cors, registered_origins
+from pgo.oauth.guard import Guard
+from pgo.oauth.metadata import smart_configuration
+from pgo.oauth.parts import Parts as OAuthParts
+from pgo.oauth.routes import router as oauth_router
+from pgo.rates import Rates
+from pgo.regie_routes import operations
+from pgo.regie_routes import router as regie_router
+from pgo.settings import Settings
+from pgo.shared import caller_of_account, patient_id, shared_with
+from pgo.store.contract import Store
+from pgo.web import request_id
+
+_MINUTE: Final = 60.0
+_EVENTS: Final = {
+    "oauth.sign-in": "login",
+    "oauth.consent": "authorize",
+    "oauth.authorize": "authorize",
+    "oauth.token": "token",
+    "oauth.revoke": "token-revoke",
+    "oauth.introspect": "request",
+}
+
+
+class Server:
+    """An ASGI application that opens its house at start-up and closes it at the end."""
+
+    def __init__(
+        self, settings: Settings, store: Store | None, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings, self._store, self._clock = settings, store, clock
+        self._stack = AsyncExitStack()
+        self._app: ASGIApp | None = None
+        self.house: House | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or the server's own start and stop."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is None:
+            raise Unavailable("the server has not started")
+        else:
+            await self._app(scope, receive, send)
+
+    async def start(self) -> House:
+        """Open the house; after this requests are answered."""
+        house = await self._stack.enter_async_context(
+            open_house(self._settings, store=self._store, clock=self._clock)
+        )
+        counters = Rates(_rates_file(self._settings))
+        self._stack.callback(counters.close)
+        self._app = _wired(house, counters)
+        anchoring = asyncio.create_task(_anchor_each_minute(house))
+        self._stack.callback(anchoring.cancel)
+        await house.note("start")
+        self.house = house
+        return house
+
+    async def stop(self) -> None:
+        """Finish what is under way and close the house."""
+        self._app = None
+        if self.house is not None:
+            await self.house.note("stop")
+        await self._stack.aclose()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.start()
+                except PgoError as error:
+                    why = f"{error.place}: {error.detail}" if error.place else error.detail
+                    await send({"type": "lifespan.startup.failed", "message": why})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def build(
+    settings: Settings,
+    store: Store | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Server:
+    """The server of these settings; a store may be given, otherwise it is opened at start-up."""
+    configure(settings)
+    return Server(settings, store, clock)
+
+
+def _wired(house: House, counters: Rates) -> ASGIApp:
+    metrics = make_metrics(lambda: house.parts.dossiers.open_count)
+    guard = Guard(house.registry, house.tokens)
+    door = _FrontDoor(house, guard, counters)
+    fhir = Fhir(
+        Doors(
+            issuer=house.settings.issuer,
+            caller_of=door.caller_of,
+            vault=house.vault,
+            refused=door.refused,
+            capability=capability,
+            smart=lambda: smart_configuration(house.settings.issuer),
+            operations=operations(house),
+        )
+    )
+    pages = _fastapi(house, door)
+    health = Health(_readiness(house))
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if is_fhir(path):
+            await fhir(scope, receive, send)
+        elif path.startswith("/health/"):
+            await health(scope, receive, send)
+        elif path == "/metrics":
+            await metrics(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+    return wrap(Cors(dispatch, registered_origins(house.registry)), house.settings, metrics)
+
+
+class _FrontDoor:
+    """Who is calling, within his limits; calls that reach no dossier leave a line here."""
+
+    def __init__(self, house: House, guard: Guard, counters: Rates) -> None:
+        self._house, self._guard, self._counters = house, guard, counters
+        self._person, self._app = rates.person(house.settings), rates.app(house.settings)
+
+    async def caller_of(self, scope: Scope) -> Caller:
+        """The caller of a request.
+
+        Raises:
+            Unauthenticated: no good token; TooMany: too often.
+        """
+        caller = await self._guard.caller_of(scope)
+        self._counters.require(self._person, caller.person)
+        self._counters.require(self._app, caller.app)
+        return caller
+
+    async def refused(self, scope: Scope, error: PgoError) -> None:
+        """A call that was refused before any dossier was known."""
+        await self._house.note(
+            "request",
+            outcome=REFUSED,
+            status=error.status,
+            request=request_id(scope),
+            address=str((scope.get("client") or ("",))[0]),
+        )
+
+
+def _fastapi(house: House, door: _FrontDoor) -> FastAPI:
+    app = FastAPI(
+        title="pgo",
+        version=__version__,
+        telemetry=TELEMETRY,
+        max_body_size=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    answer_errors(app)
+    app.include_router(oauth_router(_oauth(house)))
+    app.include_router(regie_router(house, door.caller_of, door.refused))
+    return app
+
+
+def _oauth(house: House) -> OAuthParts:
+    async def note(event: str, **fields: str) -> None:
+        outcome = REFUSED if fields.get("outcome") == "refused" else 0
+        detail = fields.get("detail", "")
+        said = {"person": fields.get("person", ""), "app": fields.get("app", ""), "note": detail}
+        await house.note(_EVENTS[event], outcome=outcome, **said)
+
+    async def dossiers_of(person: str) -> Sequence[tuple[str, str]]:
+        account = await house.registry.account(person)
+        if account is None:
+            return []
+        found = await shared_with(house, caller_of_account(account))
+        return [(one.client, one.name) for one in found if not one.dormant]
+
+    async def patient_of(client: str) -> str:
+        return patient_id(await house.parts.dossiers.open(client), "r4")
+
+    async def fhir_user_of(person: str, client: str) -> str:
+        account = await house.registry.account(person)
+        professional = account is not None and account.kind in {"zorgverlener", "copiloot"}
+        kind = "Practitioner" if professional else "RelatedPerson"
+        base = f"{house.settings.issuer}/dossiers/{client}/fhir/r4" if client else ""
+        return f"{base}/{kind}/{person}" if base else ""
+
+    return OAuthParts(
+        issuer=house.settings.issuer,
+        store=house.store,
+        box=house.registry_box,
+        registry=house.registry,
+        tokens=house.tokens,
+        note=note,
+        dossiers_of=dossiers_of,
+        patient_of=patient_of,
+        fhir_user_of=fhir_user_of,
+        development_login=house.settings.development_login,
+    )
+
+
+def _readiness(house: House) -> Callable[[], Any]:
+    async def ready() -> Mapping[str, bool]:
+        try:
+            await house.store.ready()
+        except PgoError:
+            return {"store": False, "audit": house.trail.healthy}
+        return {"store": True, "audit": house.trail.healthy}
+
+    return ready
+
+
+async def _anchor_each_minute(house: House) -> None:
+    key = anchor_key(house.keys.anchor_seed)
+    anchor = Anchor(house.trail, key, house.settings.audit_anchor)
+    log = structlog.get_logger()
+    while True:
+        await asyncio.sleep(_MINUTE)
+        try:
+            await anchor.close_minute()
+        except PgoError:
+            log.warning("anchor", status=503)
+
+
+def _rates_file(settings: Settings) -> Path:
+    """One file per deployment and user, on a memory file system where there is one."""
+    memory = Path("/dev/shm")  # noqa: S108 - the kernel's memory file system; the file is 0600
+    base = memory if memory.is_dir() else Path(tempfile.gettempdir())
+    return base / f"pgo-rates-{os.getuid()}-{crc32(settings.store.encode()):x}"

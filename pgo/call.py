@@ -1,0 +1,94 @@
+"""One call to one dossier: what its single audit line will say, gathered while it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgo.audit.entry import CRASHED, FAILED, OK, REFUSED, Entry, who
+from pgo.caller import Caller
+from pgo.consent.model import Decision
+from pgo.dossier.image import Row
+from pgo.dossier.log import Facet
+from pgo.errors import Forbidden, NotFound, PgoError, Unauthenticated
+
+_SERVER_FAULT = 500
+
+
+@dataclass(slots=True)
+class Call:
+    """The line of one call; `written` when it went along with a commit."""
+
+    at: int
+    interaction: str
+    caller: Caller
+    said: dict[str, Any] = field(default_factory=dict)
+    written: bool = False
+    _grants: dict[str, None] = field(default_factory=dict)
+    _obligations: dict[str, None] = field(default_factory=dict)
+    _categories: Counter[str] = field(default_factory=Counter)
+    _labels: set[str] = field(default_factory=set)
+    _resources: list[str] = field(default_factory=list)
+    _reasons: dict[str, None] = field(default_factory=dict)
+
+    def because(self, decision: Decision) -> None:
+        """Remember a decision that this call rests on."""
+        self._reasons[decision.reason] = None
+        self._grants.update(dict.fromkeys(decision.grants))
+        self._obligations.update(dict.fromkeys(decision.obligations))
+        self.said["policy"] = decision.policy
+
+    def touch(self, rows: Iterable[Row], facets: dict[int, Facet]) -> None:
+        """Remember what was shown or changed."""
+        for row in rows:
+            self.touched(f"{row.type}/{row.id}@{row.ver}", facets[row.facet])
+
+    def touched(self, name: str, facet: Facet) -> None:
+        """Remember one resource, as Type/id@version."""
+        self._resources.append(name)
+        self._categories.update(facet.categories or (facet.type,))
+        self._labels.update(facet.labels, facet.seals)
+
+    @property
+    def emergency(self) -> bool:
+        """Whether a decision demands that the client is told before anything is shown."""
+        return "notify-client" in self._obligations
+
+    def entry(self, *, outcome: int = OK, status: int = 200, note: str = "") -> Entry:
+        """The line as it stands."""
+        said = {
+            **who(self.caller),
+            "grants": tuple(self._grants),
+            "obligations": tuple(self._obligations),
+            "reason": ",".join(self._reasons),
+            "resources": tuple(self._resources),
+            "total": len(self._resources),
+            "categories": tuple(sorted(self._categories.items())),
+            "labels": tuple(sorted(self._labels)),
+            **self.said,
+        }
+        if note:
+            said["note"] = note
+        return Entry(self.at, self.interaction, outcome=outcome, status=status, **said)
+
+    def failed(self, fault: BaseException) -> Entry:
+        """The line of a call that ended with an error; nothing was shown, so nothing is listed."""
+        self._resources.clear()
+        self._categories.clear()
+        self._labels.clear()
+        outcome, status = outcome_of(fault)
+        return self.entry(outcome=outcome, status=status)
+
+
+def outcome_of(fault: BaseException) -> tuple[int, int]:
+    """(NEN 7513 outcome, HTTP status) of an error."""
+    if isinstance(fault, Unauthenticated | Forbidden | NotFound):
+        return REFUSED, fault.status
+    if isinstance(fault, PgoError) and fault.status < _SERVER_FAULT:
+        return FAILED, fault.status
+    if isinstance(fault, asyncio.CancelledError):
+        return FAILED, 0
+    return CRASHED, fault.status if isinstance(fault, PgoError) else _SERVER_FAULT

@@ -1,0 +1,201 @@
+"""The door to one dossier: one call, one verdict, one durable audit line.
+
+A call ends with exactly one line, also when it is refused or crashes; if the line cannot be
+written, nothing is answered (architecture 2). A change carries its line in its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pgo.audit.chain import LOG
+from pgo.audit.entry import Entry, pack
+from pgo.audit.trail import Trail
+from pgo.call import Call
+from pgo.caller import Caller
+from pgo.consent.model import Policy
+from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.dossier.open import Dossier, Dossiers
+from pgo.errors import NotFound, ScopeTooSmall
+from pgo.moment import micros
+from pgo.oauth.scopes import cap_of
+from pgo.store.contract import Line
+from pgo.verdict import Verdict
+from pgo.world import People, verdict_of
+
+PATIENT: Final = Facet("Patient")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every vault is made of."""
+
+    dossiers: Dossiers
+    trail: Trail
+    people: People
+    clock: Callable[[], datetime]
+    policy: Policy
+
+
+class Door:
+    """One caller at one dossier; `request` is the request id, for the audit line."""
+
+    def __init__(self, parts: Parts, caller: Caller, client: str, *, request: str = "") -> None:
+        self.caller = caller
+        self.client = client
+        self._parts = parts
+        self._request = request
+        self.cap = cap_of(caller.scope)
+        self._dossier: Dossier | None = None
+        self._verdict: Verdict | None = None
+
+    # --- one call, one line --------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def call(self, interaction: str, **said: Any) -> AsyncIterator[Call]:
+        """Answer one call inside this block; its line is durable when the block has ended."""
+        at = micros(self._parts.clock())
+        call = Call(at, interaction, self.caller, {"request": self._request, **said})
+        try:
+            await self._open(call)
+            yield call
+        except BaseException as fault:
+            if not call.written:
+                await asyncio.shield(self._write(call.failed(fault)))
+            raise
+        if not call.written:
+            if call.emergency:
+                await self._tell(call)
+            else:
+                await self._write(call.entry())
+
+    async def _open(self, call: Call) -> None:
+        if self.caller.dossier not in {"", self.client}:
+            raise NotFound("not found")
+        self._dossier = await self._parts.dossiers.open(self.client)
+        self._verdict = None
+        call.said["n"] = self._dossier.image.n
+
+    async def _write(self, entry: Entry) -> None:
+        """Into the dossier's trail; a call about a dossier that is not there, into the system's."""
+        try:
+            await self._parts.trail.write(self.client, entry)
+        except NotFound:
+            outside = Entry(
+                entry.at,
+                "request",
+                outcome=entry.outcome,
+                status=entry.status,
+                request=entry.request,
+                person=entry.person,
+                app=entry.app,
+                token=entry.token,
+                address=entry.address,
+            )
+            await self._parts.trail.write("system", outside)
+
+    async def _tell(self, call: Call) -> None:
+        """Noodtoegang: the notice to the client is committed with the line, before any answer."""
+        emergency = self.caller.emergency
+        notice = {
+            "kind": "noodtoegang",
+            "person": self.caller.person,
+            "name": self.caller.name,
+            "org": self.caller.org,
+            "at": call.at,
+            "code": emergency.code if emergency else "",
+            "reason": emergency.reason if emergency else "",
+            "review": "open",
+        }
+        rule = Rule("notice", f"nood-{call.at}-{self.caller.person}", notice)
+        async with self.dossier.turn():
+            await self.commit(call, (), (rule,), {})
+
+    @property
+    def dossier(self) -> Dossier:
+        """The open dossier, inside a call."""
+        if self._dossier is None:
+            raise NotFound("not found")
+        return self._dossier
+
+    @property
+    def held_verdict(self) -> Verdict:
+        """The verdict that was made in this turn."""
+        if self._verdict is None:
+            raise NotFound("not found")
+        return self._verdict
+
+    async def verdict(self) -> Verdict:
+        """What the caller may do here now; made anew for each call."""
+        if self._verdict is None:
+            self._verdict = await verdict_of(
+                self.dossier,
+                self.caller,
+                self._parts.people,
+                self._parts.policy,
+                self._parts.clock(),
+                self.cap,
+            )
+        return self._verdict
+
+    def renew(self) -> None:
+        """Forget the verdict: the dossier may have changed while waiting for its turn."""
+        self._verdict = None
+
+    async def known(self, call: Call) -> Verdict:
+        """The verdict, for a caller who may know that this dossier is there.
+
+        Raises:
+            NotFound: he has nothing here, so for him it does not exist.
+        """
+        verdict = await self.verdict()
+        if self.caller.emergency is None:
+            decision = verdict.decide("lezen", PATIENT)
+            if not decision.permit and not verdict.holds_something():
+                call.because(decision)
+                raise NotFound("not found")
+        return verdict
+
+    def reach(self, letter: str, type_: str) -> None:
+        """The token's scope reaches this type for c, r, u, d or s.
+
+        Raises:
+            ScopeTooSmall: it does not.
+        """
+        if not self.cap.allows(letter, type_):
+            raise ScopeTooSmall("the scope of this token does not reach this", place=type_)
+
+    async def commit(
+        self,
+        call: Call,
+        changes: Sequence[Change],
+        rules: Sequence[Rule],
+        bodies: dict[bytes, bytes],
+        answers: Sequence[tuple[str, str]] = (),
+        status: int = 200,
+    ) -> None:
+        """One commit with its line, inside the dossier's turn; durable when it returns.
+
+        Raises:
+            NotNext: another process was first; nothing was stored.
+        """
+        dossier, caller = self.dossier, self.caller
+        call.said["n"] = dossier.image.n + 1
+        who = {"person": caller.person, "kind": caller.kind, "org": caller.org, "app": caller.app}
+        delta = Delta(
+            dossier.image.n + 1, call.at, who, tuple(changes), tuple(rules), tuple(answers)
+        )
+        pen = await self._parts.trail.pen(self.client)
+        plain = pack(call.entry(status=status))
+
+        def line(n: int, prev: bytes) -> Line:
+            return pen.line(LOG, n, prev, call.at, plain)
+
+        self._parts.trail.committed(await dossier.commit(delta, bodies, line))
+        call.written = True
+        self._parts.dossiers.settle(dossier)

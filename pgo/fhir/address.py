@@ -1,0 +1,118 @@
+"""FHIR addresses: which dossier, release and interaction a path means; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pgo.errors import NoSuchInteraction, NotFound
+
+RELEASES: Final = ("r4", "stu3")
+_OWN: Final = re.compile(r"/fhir/(r4|stu3)(/.*)?")
+_NAMED: Final = re.compile(r"/dossiers/([a-z0-9-]{1,64})/fhir/(r4|stu3)(/.*)?")
+_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_OPERATION: Final = re.compile(r"\$[a-z][a-z0-9-]{0,63}")
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
+_METADATA: Final = {"metadata": "capabilities", ".well-known/smart-configuration": "smart"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a request goes.
+
+    `client` is "" when the token names the dossier; `base` the path up to the release;
+    `interaction` FHIR's name, or `$name` of an operation; `template` the route without ids.
+    """
+
+    client: str
+    release: str
+    base: str
+    interaction: str
+    type: str = ""
+    id: str = ""
+    version: int = 0
+    template: str = ""
+
+
+def is_fhir(path: str) -> bool:
+    """Whether this path is below a FHIR base."""
+    return bool(_OWN.fullmatch(path) or _NAMED.fullmatch(path))
+
+
+def read_address(method: str, path: str) -> Address:
+    """The address of a request.
+
+    Raises:
+        NotFound: no such address; NoSuchInteraction: another method is offered there.
+    """
+    client, release, base, rest = _base(path)
+    below = rest.strip("/")
+    home = "/dossiers/{client}/fhir/{release}" if client else "/fhir/{release}"
+    if below in _METADATA:
+        _only(method, "GET", "HEAD")
+        return Address(client, release, base, _METADATA[below], template=f"{home}/{below}")
+    interaction, type_, id_, version, shape = _interaction(method, below)
+    return Address(client, release, base, interaction, type_, id_, version, home + shape)
+
+
+def _base(path: str) -> tuple[str, str, str, str]:
+    named = _NAMED.fullmatch(path)
+    if named is not None:
+        client, release, rest = named.groups()
+        return client, release, f"/dossiers/{client}/fhir/{release}", rest or ""
+    own = _OWN.fullmatch(path)
+    if own is None:
+        raise NotFound("there is no such address")
+    release, rest = own.groups()
+    return "", release, f"/fhir/{release}", rest or ""
+
+
+def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
+    parts = below.split("/") if below else []
+    if not parts:
+        _only(method, "POST")
+        return "bundle", "", "", 0, ""
+    if _OPERATION.fullmatch(parts[0]) and len(parts) == 1:
+        _only(method, "GET", "HEAD")
+        return parts[0], "", "", 0, f"/{parts[0]}"
+    if not _TYPE.fullmatch(parts[0]):
+        raise NotFound("there is no such address")
+    if len(parts) == 1:
+        return _on_type(method, parts[0])
+    if parts[1] == "_search" and len(parts) == 2:  # noqa: PLR2004 - Type/_search
+        _only(method, "POST")
+        return "search-type", parts[0], "", 0, "/{type}/_search"
+    if not _ID.fullmatch(parts[1]):
+        raise NotFound("there is no such address")
+    return _on_instance(method, parts)
+
+
+def _on_type(method: str, type_: str) -> tuple[str, str, str, int, str]:
+    _only(method, "GET", "HEAD", "POST")
+    interaction = "create" if method == "POST" else "search-type"
+    return interaction, type_, "", 0, "/{type}"
+
+
+def _on_instance(method: str, parts: list[str]) -> tuple[str, str, str, int, str]:
+    type_, id_, rest = parts[0], parts[1], parts[2:]
+    if not rest:
+        _only(method, "GET", "HEAD", "PUT", "DELETE")
+        name = {"PUT": "update", "DELETE": "delete"}.get(method, "read")
+        return name, type_, id_, 0, "/{type}/{id}"
+    if rest[0] != "_history" or len(rest) > 2:  # noqa: PLR2004 - _history and one version
+        raise NotFound("there is no such address")
+    _only(method, "GET", "HEAD")
+    if len(rest) == 1:
+        return "history-instance", type_, id_, 0, "/{type}/{id}/_history"
+    if not _VERSION.fullmatch(rest[1]):
+        raise NotFound("not found")
+    return "vread", type_, id_, int(rest[1]), "/{type}/{id}/_history/{version}"
+
+
+def _only(method: str, *offered: str) -> None:
+    if method not in offered:
+        raise NoSuchInteraction(
+            "this method is not offered at this address", headers={"Allow": ", ".join(offered)}
+        )

@@ -1,0 +1,153 @@
+"""FHIR answers: resources, Bundles and outcomes as bytes; stored texts go out as they are.
+
+A stored text is never parsed on its way out: it is put into a Bundle as a fragment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from pgo.errors import PgoError
+from pgo.moment import http_date, instant
+from pgo.shown import Found, Outcome, Page
+from pgo.web import Answer, Headers, render
+
+MEDIA: Final = b"application/fhir+json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer before the server's own headers are put on."""
+
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+
+    def answer(self) -> Answer:
+        """With its media type."""
+        media: Headers = [(b"content-type", MEDIA)] if self.body else []
+        return Answer(self.status, [*media, *self.headers], self.body)
+
+
+def etag(version: int) -> str:
+    """A weak ETag of a version number."""
+    return f'W/"{version}"'
+
+
+def resource(found: Found, status: int = 200) -> Reply:
+    """One resource version with ETag and Last-Modified."""
+    headers: Headers = [
+        (b"etag", etag(found.row.ver).encode()),
+        (b"last-modified", http_date(found.row.at).encode()),
+    ]
+    return Reply(status, found.text, headers)
+
+
+def changed(outcome: Outcome, base: str, prefer: str) -> Reply:
+    """The answer to a create, update or delete; `prefer` is minimal, representation or outcome."""
+    row = outcome.row
+    headers: Headers = []
+    if row is not None:
+        headers = [
+            (b"etag", etag(row.ver).encode()),
+            (b"last-modified", http_date(row.at).encode()),
+            (b"location", f"{base}/{row.type}/{row.id}/_history/{row.ver}".encode()),
+        ]
+    if outcome.status == 204 or prefer == "minimal":  # noqa: PLR2004 - HTTP: no content
+        return Reply(outcome.status, b"", headers)
+    if prefer == "OperationOutcome" or not outcome.text:
+        return Reply(outcome.status, orjson.dumps(_information(outcome.note)), headers)
+    return Reply(outcome.status, outcome.text, headers)
+
+
+def searchset(page: Page, base: str, links: Sequence[tuple[str, str]], *, total: bool) -> bytes:
+    """A searchset Bundle of one page."""
+    entries = [
+        {
+            "fullUrl": f"{base}/{found.row.type}/{found.row.id}",
+            "resource": orjson.Fragment(found.text),
+            "search": {"mode": "include" if found.included else "match"},
+        }
+        for found in page.found
+    ]
+    return _bundle("searchset", links, entries, page.total if total else None)
+
+
+def history(page: Page, base: str, links: Sequence[tuple[str, str]]) -> bytes:
+    """A history Bundle, newest first."""
+    return _bundle("history", links, [_version(found, base) for found in page.found], page.total)
+
+
+def _version(found: Found, base: str) -> dict[str, Any]:
+    row = found.row
+    method = row.method or "PUT"
+    url = row.type if method == "POST" else f"{row.type}/{row.id}"
+    status = {"POST": "201", "DELETE": "204"}.get(method, "200")
+    entry: dict[str, Any] = {"fullUrl": f"{base}/{row.type}/{row.id}"}
+    if found.text:
+        entry["resource"] = orjson.Fragment(found.text)
+    entry["request"] = {"method": method, "url": url}
+    modified = instant(row.at)
+    return entry | {"response": {"status": status, "etag": etag(row.ver), "lastModified": modified}}
+
+
+def answers(kind: str, outcomes: Sequence[Outcome], base: str, prefer: str, release: str) -> bytes:
+    """A batch-response or transaction-response Bundle."""
+    entries = [_entry(outcome, base, prefer, release) for outcome in outcomes]
+    return _bundle(f"{kind}-response", [], entries, None)
+
+
+def _entry(outcome: Outcome, base: str, prefer: str, release: str) -> dict[str, Any]:
+    if outcome.error is not None:
+        return _refused(outcome.error, release)
+    if outcome.page is not None:
+        found = searchset(outcome.page, base, [], total=True)
+        return {"resource": orjson.Fragment(found), "response": {"status": "200"}}
+    row = outcome.row
+    response: dict[str, Any] = {"status": str(outcome.status)}
+    entry: dict[str, Any] = {}
+    if row is not None:
+        entry["fullUrl"] = f"{base}/{row.type}/{row.id}"
+        response["location"] = f"{base}/{row.type}/{row.id}/_history/{row.ver}"
+        response["etag"] = etag(row.ver)
+        response["lastModified"] = instant(row.at)
+    if outcome.note or prefer == "OperationOutcome":
+        response["outcome"] = _information(outcome.note)
+    reading = outcome.op.method in {"GET", "HEAD"}
+    if outcome.text and (reading or prefer == "representation"):
+        entry["resource"] = orjson.Fragment(outcome.text)
+    return entry | {"response": response}
+
+
+def _refused(error: PgoError, release: str) -> dict[str, Any]:
+    drawn = render(error, "fhir", release=release)
+    outcome = orjson.Fragment(drawn.body)
+    return {"response": {"status": str(drawn.status), "outcome": outcome}}
+
+
+def _information(note: str) -> dict[str, Any]:
+    issue = {"severity": "information", "code": "informational", "diagnostics": note or "Done."}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def _bundle(
+    kind: str, links: Sequence[tuple[str, str]], entries: list[dict[str, Any]], total: int | None
+) -> bytes:
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
+    if total is not None:
+        bundle["total"] = total
+    if links:
+        bundle["link"] = [{"relation": relation, "url": url} for relation, url in links]
+    if entries:
+        bundle["entry"] = entries
+    return orjson.dumps(bundle)
+
+
+def query_text(pairs: Sequence[tuple[str, str]]) -> str:
+    """Parameters as they stand in a link."""
+    return "&".join(f"{quote(k, safe=':._-$')}={quote(v, safe=':.,|/_-$')}" for k, v in pairs)

@@ -1,0 +1,214 @@
+"""Batches and transactions: what a Bundle asks for, and the references inside it; pure.
+
+Source: http://hl7.org/fhir/R4/http.html#transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pgo.errors import BadRequest, BadValue, Missing, PgoError, TooLarge, Unprocessable, Unsupported
+
+BATCH_ENTRIES: Final = 200
+TRANSACTION_ENTRIES: Final = 100
+_ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
+_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
+_REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
+
+
+@dataclass(slots=True)
+class Op:
+    """One thing asked: `place` is where it stands, for errors ("" outside a Bundle).
+
+    `id` is "" for a create; `if_match` the version demanded, if any; `query` the part of the
+    address after "?" for reads; `fault` what is already known to be wrong with it.
+    """
+
+    method: str
+    type: str
+    id: str = ""
+    tree: dict[str, Any] | None = None
+    full_url: str = ""
+    if_match: int | None = None
+    query: str = ""
+    path: str = ""
+    place: str = ""
+    index: int = 0
+    fault: PgoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A Bundle's kind (batch or transaction) and its operations in the Bundle's order."""
+
+    kind: str
+    ops: tuple[Op, ...]
+
+    def ordered(self) -> list[Op]:
+        """DELETE, POST, PUT, GET: the order the specification demands."""
+        return sorted(self.ops, key=lambda op: _ORDER[op.method])
+
+
+def version_of(etag: str, place: str) -> int:
+    """The version number of an ETag such as W/"3".
+
+    Raises:
+        BadValue: not a weak ETag with a number.
+    """
+    match = _ETAG.fullmatch(etag.strip())
+    if match is None:
+        raise BadValue('If-Match is a version such as W/"3"', place=place)
+    return int(match[1])
+
+
+def read_bundle(tree: dict[str, Any]) -> Asked:
+    """The operations of a batch or transaction Bundle.
+
+    Raises:
+        BadRequest: with the place of the entry; TooLarge: more entries than the limits allow.
+    """
+    kind = tree.get("type")
+    if tree.get("resourceType") != "Bundle" or kind not in {"batch", "transaction"}:
+        raise BadValue("a Bundle of type batch or transaction is needed", place="Bundle.type")
+    entries = tree.get("entry", [])
+    if not isinstance(entries, list):
+        raise BadValue("entry is a list", place="Bundle.entry")
+    most = BATCH_ENTRIES if kind == "batch" else TRANSACTION_ENTRIES
+    if len(entries) > most:
+        raise TooLarge(f"more than {most} entries in a {kind}", place="Bundle.entry")
+    ops = tuple(_op(entry, index) for index, entry in enumerate(entries))
+    if kind == "transaction":
+        _no_duplicates(ops)
+    return Asked(kind, ops)
+
+
+def _op(entry: Any, index: int) -> Op:
+    place = f"Bundle.entry[{index}]"
+    request = entry.get("request") if isinstance(entry, dict) else None
+    if not isinstance(request, dict):
+        raise Missing("an entry needs a request", place=f"{place}.request")
+    method, url = request.get("method"), request.get("url")
+    if method not in _ORDER:
+        raise Unsupported(
+            "method is GET, HEAD, POST, PUT or DELETE", place=f"{place}.request.method"
+        )
+    if not isinstance(url, str) or not url:
+        raise Missing("a request needs a url", place=f"{place}.request.url")
+    if "ifNoneExist" in request:
+        raise Unsupported("conditional create is not offered", place=f"{place}.request.ifNoneExist")
+    op = _addressed(method, url, place)
+    op.index = index
+    if "ifMatch" in request:
+        op.if_match = version_of(str(request["ifMatch"]), f"{place}.request.ifMatch")
+    op.full_url = entry["fullUrl"] if isinstance(entry.get("fullUrl"), str) else ""
+    op.tree = entry.get("resource")
+    _fits(op)
+    return op
+
+
+def _addressed(method: str, url: str, place: str) -> Op:
+    where = f"{place}.request.url"
+    path, _, query = url.partition("?")
+    parts = path.strip("/").split("/")
+    if not _TYPE.fullmatch(parts[0]) and method not in {"GET", "HEAD"}:
+        raise BadValue("url is Type or Type/id, relative to the base", place=where)
+    if method in {"GET", "HEAD"}:
+        return Op(method, parts[0], query=query, path=path.strip("/"), place=place)
+    if query:
+        raise Unsupported("conditional interactions are not offered", place=where)
+    if len(parts) != (1 if method == "POST" else 2):
+        raise BadValue("POST goes to Type, PUT and DELETE to Type/id", place=where)
+    if method != "POST" and not _ID.fullmatch(parts[1]):
+        raise BadValue("this is not an id", place=where)
+    return Op(method, parts[0], id=parts[1] if len(parts) > 1 else "", place=place)
+
+
+def _fits(op: Op) -> None:
+    if op.method in {"POST", "PUT"}:
+        place = f"{op.place}.resource"
+        if not isinstance(op.tree, dict):
+            raise Missing("this entry needs a resource", place=place)
+        same_type(op, place)
+    elif op.tree is not None:
+        raise BadRequest("this entry has no use for a resource", place=f"{op.place}.resource")
+
+
+def same_type(op: Op, place: str) -> None:
+    """The resource is of the type, and has the id, that the address names.
+
+    Raises:
+        BadValue: it is not.
+    """
+    tree = op.tree or {}
+    if tree.get("resourceType") != op.type:
+        raise BadValue("the resource is of another type than its address", place=place)
+    if op.method == "PUT" and tree.get("id") != op.id:
+        raise BadValue("the resource's id is not the id in its address", place=f"{place}.id")
+
+
+def _no_duplicates(ops: tuple[Op, ...]) -> None:
+    seen: set[str] = set()
+    for op in ops:
+        for name in {f"{op.type}/{op.id}" if op.id else "", op.full_url}:
+            if name and op.method not in {"GET", "HEAD"}:
+                if name in seen:
+                    raise BadRequest("two entries name the same resource", place=op.place)
+                seen.add(name)
+
+
+# --- references inside the Bundle --------------------------------------------------------------
+
+
+def names_of(op: Op, target: str) -> dict[str, str]:
+    """What other entries may call this entry, and what it is called from now on (Type/id)."""
+    names = {op.full_url: target} if op.full_url else {}
+    rest = _REST_URL.fullmatch(op.full_url)
+    if rest is not None:
+        names[rest[1]] = target
+    return names
+
+
+def resolve(tree: Any, names: Mapping[str, str], patient: str, place: str) -> Any:
+    """A copy of the tree with references that `names` knows replaced, member order kept.
+
+    `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one.
+
+    Raises:
+        Unprocessable: an urn:uuid that no entry bears, or another conditional reference.
+    """
+    if isinstance(tree, dict):
+        return {
+            key: _reference(value, names, patient, f"{place}.{key}")
+            if key == "reference" and isinstance(value, str)
+            else resolve(value, names, patient, f"{place}.{key}")
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list):
+        return [resolve(item, names, patient, f"{place}[{i}]") for i, item in enumerate(tree)]
+    if isinstance(tree, str) and "urn:uuid:" in tree and place.endswith(".div"):
+        return _narrative(tree, names)
+    return tree
+
+
+def _reference(value: str, names: Mapping[str, str], patient: str, place: str) -> str:
+    if value in names:
+        return names[value]
+    if value.startswith("Patient?"):
+        return patient
+    if value.startswith(("urn:uuid:", "urn:oid:")):
+        raise Unprocessable("this reference is to nothing in the Bundle", place=place)
+    if re.match(r"[A-Za-z]+\?", value):
+        raise Unprocessable("conditional references are to Patient only", place=place)
+    return value
+
+
+def _narrative(text: str, names: Mapping[str, str]) -> str:
+    for name, target in names.items():
+        if name.startswith("urn:uuid:"):
+            text = text.replace(name, target)
+    return text

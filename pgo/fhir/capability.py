@@ -1,0 +1,103 @@
+"""The capability statement, made from what the code offers; never written by hand."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from pgo import __version__
+from pgo.fhir import elements, endpoint
+from pgo.fhir.parameters import registry
+
+_VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
+_DATE: Final = "2026-11-22"
+_SPECIAL: Final = frozenset({"Bundle", "Parameters", "OperationOutcome", "CapabilityStatement"})
+
+
+@lru_cache(maxsize=64)
+def capability(release: str, base: str) -> bytes:
+    """The CapabilityStatement of one release at one base address, as JSON."""
+    types = sorted(elements.resources("r4" if release == "r4" else "stu3") - _SPECIAL)
+    offered = endpoint.offered()
+    statement = {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": _DATE,
+        "kind": "instance",
+        "software": {"name": "pgo", "version": __version__},
+        "implementation": {"description": "Personal health record", "url": base},
+        "fhirVersion": _VERSIONS[release],
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": _security(release, base),
+                "resource": [_resource(release, type_, offered) for type_ in types],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "operation": _operations(release),
+            }
+        ],
+    }
+    if release == "stu3":
+        statement["acceptUnknown"] = "extensions"
+    return orjson.dumps(statement)
+
+
+def _security(release: str, base: str) -> dict[str, Any]:
+    issuer = base.partition("/fhir/")[0].partition("/dossiers/")[0]
+    address = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+    if release == "stu3":
+        system = "http://hl7.org/fhir/restful-security-service"
+    ends = [
+        ("authorize", "/oauth/authorize"),
+        ("token", "/oauth/token"),
+        ("revoke", "/oauth/revoke"),
+    ]
+    return {
+        "extension": [
+            {
+                "url": address,
+                "extension": [{"url": name, "valueUri": issuer + path} for name, path in ends],
+            }
+        ],
+        "cors": True,
+        "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}]}],
+    }
+
+
+def _resource(release: str, type_: str, offered: tuple[str, ...]) -> dict[str, Any]:
+    parameters = registry(release).of(type_)
+    includes = [
+        f"{type_}:{p.code}" for p in parameters.values() if p.kind == "reference" and p.paths
+    ]
+    described: dict[str, Any] = {
+        "type": type_,
+        "interaction": [{"code": code} for code in offered],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": False,
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "searchParam": [
+            {"name": p.code, "definition": p.url, "type": p.kind}
+            for p in parameters.values()
+            if p.searchable
+        ],
+    }
+    if includes:
+        described["searchInclude"] = [*includes, "*"]
+    return described
+
+
+def _operations(release: str) -> list[dict[str, Any]]:
+    definition = "https://pgo.example/fhir/OperationDefinition/wie-keek"
+    return [
+        {
+            "name": "wie-keek",
+            "definition": {"reference": definition} if release == "stu3" else definition,
+        }
+    ]

@@ -1,0 +1,303 @@
+"""The FHIR interface as one plain ASGI endpoint: parse once, ask the vault, answer.
+
+Guard → address → vault → answer. No rule about who may see what lives here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from pgo.caller import Caller
+from pgo.errors import BadValue, NoSuchInteraction, NotFound, PgoError, UnsupportedMedia
+from pgo.fhir import answers
+from pgo.fhir.address import Address, read_address
+from pgo.fhir.answers import Reply
+from pgo.fhir.bundle import Op, read_bundle, same_type, version_of
+from pgo.fhir.incoming import incoming, incoming_bundle
+from pgo.fhir.query import Query, parse
+from pgo.shown import Page
+from pgo.vault import Vault
+from pgo.web import name_route, read_body, request_id, send_answer
+
+_MOST_PARAMETERS: Final = 100
+_HISTORY: Final = 50
+_JSON_TYPES: Final = frozenset(
+    {"application/fhir+json", "application/json", "application/json+fhir", "json", "*/*", ""}
+)
+_IGNORED: Final = frozenset({"_format", "_pretty"})
+Operation = Callable[["Ask", Vault], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request, parsed: address, header fields by lower-case name, parameters, body."""
+
+    address: Address
+    headers: dict[str, str]
+    pairs: tuple[tuple[str, str], ...]
+    body: bytes
+    base: str
+    request: str
+    method: str
+
+    def prefer(self, name: str, default: str) -> str:
+        """A value of the Prefer header, such as `return` or `handling` (RFC 7240)."""
+        for part in self.headers.get("prefer", "").replace(";", ",").split(","):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return value.strip('"')
+        return default
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the endpoint is made of, given by the app."""
+
+    issuer: str
+    caller_of: Callable[[Scope], Awaitable[Caller]]
+    vault: Callable[[Caller, str, str], Vault]
+    refused: Callable[[Scope, PgoError], Awaitable[None]]
+    capability: Callable[[str, str], bytes]
+    smart: Callable[[], dict[str, Any]]
+    operations: dict[str, Operation]
+
+
+class Fhir:
+    """Answers everything below a FHIR base."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; errors are raised for the net around it."""
+        address = read_address(scope["method"], scope["path"])
+        name_route(scope, address.template)
+        reply = self._open(address) or await self._guarded(address, scope, receive)
+        await send_answer(send, reply.answer(), head=scope["method"] == "HEAD")
+
+    def _open(self, address: Address) -> Reply | None:
+        """What anybody may ask: the capability statement and the SMART configuration."""
+        if address.interaction == "capabilities":
+            base = self._doors.issuer + address.base
+            return Reply(200, self._doors.capability(address.release, base))
+        if address.interaction == "smart":
+            body = orjson.dumps(self._doors.smart())
+            return Reply(200, body, [(b"content-type", b"application/json")])
+        return None
+
+    async def _guarded(self, address: Address, scope: Scope, receive: Receive) -> Reply:
+        try:
+            caller = await self._doors.caller_of(scope)
+            client = address.client or caller.dossier
+            if not client:
+                raise NotFound("this token names no dossier; use /dossiers/{id}/fhir/…")
+        except PgoError as error:
+            await self._doors.refused(scope, error)
+            raise
+        ask = await _ask(address, scope, receive, self._doors.issuer)
+        vault = self._doors.vault(caller, client, ask.request)
+        return await self._dispatch(ask, vault)
+
+    async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
+        name = ask.address.interaction
+        if name.startswith("$"):
+            operation = self._doors.operations.get(name)
+            if operation is None:
+                raise NotFound("there is no such operation")
+            return await operation(ask, vault)
+        return await _INTERACTIONS[name](ask, vault)
+
+
+async def _ask(address: Address, scope: Scope, receive: Receive, issuer: str) -> Ask:
+    headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    pairs = _pairs(scope["query_string"])
+    _acceptable(headers.get("accept", ""), dict(pairs).get("_format", ""), address.release)
+    body = b""
+    if scope["method"] in {"POST", "PUT"}:
+        body = await read_body(receive)
+        if address.interaction == "search-type":
+            _content_type(headers, {"application/x-www-form-urlencoded"})
+            pairs += _pairs(body)
+        else:
+            _content_type(headers, _JSON_TYPES - {"*/*", "", "json"})
+    asked = tuple(pair for pair in pairs if pair[0] not in _IGNORED)
+    base = issuer + address.base
+    return Ask(address, headers, asked, body, base, request_id(scope), scope["method"])
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError as fault:
+        raise BadValue("the parameters are not readable, or too many") from fault
+
+
+def _acceptable(accept: str, wanted: str, release: str) -> None:
+    """JSON of this release is what there is.
+
+    Raises:
+        UnsupportedMedia: something else is demanded.
+    """
+    offers = [wanted] if wanted else accept.split(",")
+    for offer in offers:
+        media, *parameters = (part.strip() for part in offer.split(";"))
+        version = dict(p.partition("=")[::2] for p in parameters).get("fhirVersion", "")
+        fits = media.lower() in _JSON_TYPES or media in {"application/*", "text/json"}
+        if fits and _version_fits(version, release):
+            return
+    raise UnsupportedMedia("this address answers application/fhir+json of its own release")
+
+
+def _version_fits(version: str, release: str) -> bool:
+    number = {"r4": "4.0", "stu3": "3.0"}[release]
+    return version.strip('"') in {"", number, f"{number}.1", f"{number}.2"}
+
+
+def _content_type(headers: dict[str, str], allowed: frozenset[str] | set[str]) -> None:
+    media, *parameters = (
+        part.strip().lower() for part in headers.get("content-type", "").split(";")
+    )
+    charset = dict(part.partition("=")[::2] for part in parameters).get("charset", "utf-8")
+    if media not in allowed or charset.strip('"') != "utf-8":
+        raise UnsupportedMedia("send " + " or ".join(sorted(allowed)) + " in UTF-8")
+
+
+# --- interactions ------------------------------------------------------------------------------
+
+
+async def _read(ask: Ask, vault: Vault) -> Reply:
+    address = ask.address
+    _no_parameters(ask)
+    return answers.resource(await vault.read(address.release, address.type, address.id))
+
+
+async def _vread(ask: Ask, vault: Vault) -> Reply:
+    address = ask.address
+    _no_parameters(ask)
+    found = await vault.vread(address.release, address.type, address.id, address.version)
+    return answers.resource(found)
+
+
+async def _history(ask: Ask, vault: Vault) -> Reply:
+    address, count = ask.address, _HISTORY
+    for name, value in ask.pairs:
+        if name != "_count" or not value.isdecimal():
+            raise BadValue("history knows _count only", place=name[:64])
+        count = max(1, min(int(value[:6]), 200))
+    page = await vault.history(address.release, address.type, address.id, count)
+    link = f"{ask.base}/{address.type}/{address.id}/_history"
+    return Reply(200, answers.history(page, ask.base, [("self", link)]))
+
+
+async def _search(ask: Ask, vault: Vault) -> Reply:
+    address = ask.address
+    given = dict(ask.pairs)
+    if "_cursor" in given:
+        page, query = await vault.page(address.release, address.type, given["_cursor"])
+        link = answers.query_text(ask.pairs)
+    else:
+        lenient = ask.prefer("handling", "strict") == "lenient"
+        query = parse(address.release, address.type, ask.pairs, lenient=lenient, base=ask.base)
+        page = await vault.search(query, answers.query_text(ask.pairs))
+        link = answers.query_text(query.used)
+    return Reply(200, _searchset(ask, page, query, link))
+
+
+def _searchset(ask: Ask, page: Page, query: Query, link: str) -> bytes:
+    home = f"{ask.base}/{ask.address.type}"
+    links = [("self", f"{home}?{link}" if link else home)]
+    if page.cursor:
+        links.append(("next", f"{home}?_cursor={page.cursor}"))
+    return answers.searchset(page, ask.base, links, total=query.total != "none")
+
+
+async def _create(ask: Ask, vault: Vault) -> Reply:
+    if "if-none-exist" in ask.headers:
+        raise BadValue("conditional create is not offered", place="If-None-Exist")
+    return await _change(ask, vault, Op("POST", ask.address.type))
+
+
+async def _update(ask: Ask, vault: Vault) -> Reply:
+    op = Op("PUT", ask.address.type, ask.address.id)
+    if "if-match" in ask.headers:
+        op.if_match = version_of(ask.headers["if-match"], "If-Match")
+    return await _change(ask, vault, op)
+
+
+async def _change(ask: Ask, vault: Vault, op: Op) -> Reply:
+    _no_parameters(ask)
+    op.tree = incoming(ask.address.release, ask.body)
+    same_type(op, op.type)
+    name = ask.headers.get("x-request-id", "") if op.method == "POST" else ""
+    outcomes = await vault.change(ask.address.interaction, ask.address.release, [op], name=name)
+    return answers.changed(outcomes[0], ask.base, ask.prefer("return", "representation"))
+
+
+async def _delete(ask: Ask, vault: Vault) -> Reply:
+    op = Op("DELETE", ask.address.type, ask.address.id)
+    if ask.pairs:
+        raise NoSuchInteraction("conditional delete is not offered")
+    if "if-match" in ask.headers:
+        op.if_match = version_of(ask.headers["if-match"], "If-Match")
+    outcomes = await vault.change("delete", ask.address.release, [op])
+    return answers.changed(outcomes[0], ask.base, "minimal")
+
+
+async def _bundle(ask: Ask, vault: Vault) -> Reply:
+    _no_parameters(ask)
+    release = ask.address.release
+    tree, faults = await incoming_bundle(release, ask.body)
+    asked = read_bundle(tree)
+    for op in asked.ops:
+        op.fault = faults.get(op.index)
+
+    def queries(op: Op) -> Query | None:
+        if "/" in op.path:
+            return None
+        pairs = _pairs(op.query.encode())
+        return parse(release, op.type, pairs, lenient=False, base=ask.base)
+
+    outcomes = await vault.change(
+        asked.kind,
+        release,
+        asked.ordered(),
+        isolated=asked.kind == "batch",
+        name=ask.headers.get("x-request-id", ""),
+        queries=queries,
+    )
+    prefer = ask.prefer("return", "minimal")
+    in_order = sorted(outcomes, key=lambda outcome: outcome.op.index)
+    return Reply(200, answers.answers(asked.kind, in_order, ask.base, prefer, release))
+
+
+def _no_parameters(ask: Ask) -> None:
+    if ask.pairs:
+        raise BadValue("this interaction has no parameters", place=ask.pairs[0][0][:64])
+
+
+_INTERACTIONS: Final[dict[str, Operation]] = {
+    "read": _read,
+    "vread": _vread,
+    "history-instance": _history,
+    "search-type": _search,
+    "create": _create,
+    "update": _update,
+    "delete": _delete,
+    "bundle": _bundle,
+}
+
+
+def offered() -> tuple[str, ...]:
+    """The interactions this endpoint has, by FHIR's names, for the capability statement."""
+    return tuple(name for name in _INTERACTIONS if name != "bundle")

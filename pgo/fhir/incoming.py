@@ -1,0 +1,68 @@
+"""What comes in: strict text, BSN masked, validated; the tree is then fit to be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from pgo.errors import Issue, PgoError, Unprocessable
+from pgo.fhir import bsn, text, validate
+from pgo.fhir.elements import Release
+
+_MOST_ISSUES = 50
+
+
+def incoming(release: Release, raw: bytes) -> dict[str, Any]:
+    """One resource of a request's body.
+
+    Raises:
+        BadRequest: not readable; Unprocessable: not valid, with every place that is wrong.
+    """
+    tree = text.parse(raw)
+    bsn.mask(tree)
+    validate.check(release, tree)
+    return tree
+
+
+async def incoming_bundle(
+    release: Release, raw: bytes
+) -> tuple[dict[str, Any], dict[int, Unprocessable]]:
+    """A batch or transaction, and what is wrong with single entries of a batch, by number.
+
+    Each entry's resource is validated; other requests get their turn in between.
+
+    Raises:
+        BadRequest: not readable; Unprocessable: a transaction, with every place that is wrong.
+    """
+    tree = text.parse(raw)
+    bsn.mask(tree)
+    faults: dict[int, Unprocessable] = {}
+    entries = tree.get("entry")
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(resource, dict):
+            wrong = entry_issues(release, resource, f"Bundle.entry[{index}].resource")
+            if wrong:
+                faults[index] = Unprocessable("this entry is not valid", issues=tuple(wrong))
+            await asyncio.sleep(0)
+    if faults and tree.get("type") != "batch":
+        issues = [issue for fault in faults.values() for issue in fault.issues]
+        raise Unprocessable("the Bundle is not valid", issues=tuple(issues[:_MOST_ISSUES]))
+    return tree, faults
+
+
+def entry_issues(release: Release, resource: dict[str, Any], place: str) -> list[Issue]:
+    """All that is wrong with the resource of one entry, with places below `place`."""
+    try:
+        found = validate.validate(release, resource)
+    except PgoError as error:
+        found = error.issues
+    wrong = [issue for issue in found if issue.severity in {"error", "fatal"}]
+    return [replace(issue, place=_below(place, issue.place)) for issue in wrong]
+
+
+def _below(place: str, inner: str) -> str:
+    """`Observation.code` inside an entry is `Bundle.entry[0].resource.code`."""
+    _, dot, rest = inner.partition(".")
+    return f"{place}{dot}{rest}" if dot else place

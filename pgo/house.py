@@ -1,0 +1,124 @@
+"""The house: everything one process is made of, opened and closed in one place; no HTTP.
+
+The server (`pgo.app`) and the commands of the operator (`pgo.cli`) live in the same house.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pgo.audit.entry import Entry
+from pgo.audit.trail import Trail, new_writer
+from pgo.caller import Caller
+from pgo.consent.model import Person, Policy
+from pgo.door import Parts
+from pgo.dossier.open import Dossiers
+from pgo.dossier.seal import SYSTEM, Box, Keys
+from pgo.keyfile import load_key
+from pgo.moment import micros
+from pgo.oauth.parts import check
+from pgo.oauth.tokens import Tokens
+from pgo.regie import Regie
+from pgo.registry import Registry
+from pgo.settings import Settings
+from pgo.store import open_store
+from pgo.store.contract import Store
+from pgo.vault import Vault
+
+
+def utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(UTC)
+
+
+class RegistryPeople:
+    """Kinds and memberships of accounts, as the registry has them now."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def person(self, id_: str) -> Person | None:
+        """The person with this account id; a disabled one has no kind or membership."""
+        account = await self._registry.account(id_)
+        if account is None or account.disabled:
+            return None
+        orgs, teams = frozenset(account.orgs), frozenset(account.teams)
+        return Person(account.id, account.birth, account.kind, orgs, teams)
+
+    async def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Names of accounts and organisations, by id."""
+        found = {}
+        for id_ in ids:
+            entry = await self._registry.account(id_) or await self._registry.organisation(id_)
+            if entry is not None:
+                found[id_] = entry.name
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The opened parts; `vault` and `regie` are the two sides of the one door."""
+
+    settings: Settings
+    store: Store
+    keys: Keys
+    trail: Trail
+    registry: Registry
+    tokens: Tokens
+    parts: Parts
+    clock: Callable[[], datetime]
+    registry_box: Box
+
+    def vault(self, caller: Caller, client: str, request: str = "") -> Vault:
+        """The records of one dossier, for one caller."""
+        return Vault(self.parts, caller, client, request=request)
+
+    def regie(self, caller: Caller, client: str, request: str = "") -> Regie:
+        """The rules of one dossier, for one caller."""
+        return Regie(self.parts, caller, client, request=request)
+
+    async def note(self, interaction: str, **said: object) -> None:
+        """One line in the system trail, for what happens outside dossiers."""
+        entry = Entry(micros(self.clock()), interaction, **said)  # type: ignore[arg-type]
+        await self.trail.write(SYSTEM, entry)
+
+
+@asynccontextmanager
+async def open_house(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> AsyncIterator[House]:
+    """Open everything, and close what was opened.
+
+    Raises:
+        BadValue: a setting that cannot be used, with how to mend it.
+        Unavailable: the store cannot be used, or the key does not fit its data.
+    """
+    check(settings)
+    deployment = load_key(settings)
+    opened = store or await open_store(
+        settings.store, strict=settings.strict, mongo_standalone=settings.mongo_standalone
+    )
+    try:
+        keys = Keys(opened, deployment)
+        await keys.make(SYSTEM)
+        box = (await keys.data(SYSTEM)).box
+        trail = Trail(opened, keys, clock, new_writer())
+        registry = Registry(opened, box)
+        dossiers = Dossiers(
+            opened, keys, open_bytes=settings.open_bytes, image_every=settings.image_every
+        )
+        policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
+        parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy)
+        tokens = Tokens(opened, box, clock)
+        yield House(settings, opened, keys, trail, registry, tokens, parts, clock, box)
+        await dossiers.close()
+        await trail.close()
+    finally:
+        if store is None:
+            await opened.close()

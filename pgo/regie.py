@@ -1,0 +1,326 @@
+"""Regie: grants, relations, seals and links of one dossier, changed only through `beheren`.
+
+Each method is one call through the door, with its audit line in the commit that changes the rules.
+A revocation holds for every request that starts after the answer (consent 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from pgo.audit.entry import Entry
+from pgo.call import Call
+from pgo.consent import reading
+from pgo.consent.decide import decide
+from pgo.consent.model import SEALS, Decision, Grant, Resource
+from pgo.consent.words import summary
+from pgo.door import Door
+from pgo.dossier.log import Facet, Rule
+from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
+from pgo.moment import instant
+from pgo.store.contract import NotNext, Store
+from pgo.world import SUBJECT, Rules, rules_of
+
+CODE_SECONDS: Final = 7 * 86_400
+_RACES: Final = 1000
+_SPACE: Final = "koppelcode"
+_KEPT_OUT: Final = frozenset({"id", "client", "by", "made", "revoked", "by_court", "own", "order"})
+_LOGGING: Final = Facet("AuditEvent", ("logging",))
+_CONSENTS: Final = Facet("Consent", ("toestemmingen",))
+Build = Callable[[Rules], "tuple[Rule, ...]"]
+
+
+class Regie(Door):
+    """One caller and the rules of one dossier."""
+
+    # --- what there is -------------------------------------------------------------------------
+
+    async def rules(self) -> dict[str, list[dict[str, Any]]]:
+        """All grants, relations and seals, for who may see them; grants with plain words."""
+        async with self.call("overview") as call:
+            await self._may_read(call, _CONSENTS)
+            image, rules = self.dossier.image, rules_of(self.dossier, self._parts.policy)
+            found = {kind: _listed(image.rules(kind)) for kind in ("grant", "relation", "seal")}
+            words = await self._words(rules)
+            for grant in found["grant"]:
+                grant["samenvatting"] = words.get(grant["id"], "")
+            found["notice"] = _listed(image.rules("notice"))
+        return found
+
+    async def who_looked(self, since: int, until: int | None) -> tuple[list[Entry], dict[str, str]]:
+        """Audit lines (µs), for who may see the log, and the names of the grants in them."""
+        async with self.call("wie-keek") as call:
+            await self._may_read(call, _LOGGING)
+            trail = self._parts.trail
+            entries = [entry async for entry in trail.read(self.client, since, until)]
+            hidden = await self._sealed_names()
+            rules = rules_of(self.dossier, self._parts.policy)
+            titles = await self._words(rules)
+        return [entry for entry in entries if not hidden.intersection(entry.resources)], titles
+
+    async def _words(self, rules: Rules) -> dict[str, str]:
+        """Each grant in plain Dutch, with names people know."""
+        names = await self._parts.people.names({grant.grantee.id for grant in rules.grants})
+        return {grant.id: summary(grant, names) for grant in rules.grants}
+
+    async def _may_read(self, call: Call, facet: Facet) -> None:
+        await self.known(call)
+        self.reach("r", facet.type)
+        decision = (await self.verdict()).decide("lezen", facet)
+        call.because(decision)
+        if not decision.permit:
+            raise Forbidden("you may not see this part of the dossier")
+
+    async def _sealed_names(self) -> set[str]:
+        """Type/id@version of what is sealed for this reader: lines about it stay out of his log."""
+        verdict = await self.verdict()
+        names: set[str] = set()
+        for id_ in self.dossier.image.rules("seal"):
+            row = self.dossier.image.get(*id_.split("/"))
+            if row is not None and not verdict.sees(row):
+                names.update(f"{row.type}/{row.id}@{ver}" for ver in range(1, row.ver + 1))
+        return names
+
+    # --- grants --------------------------------------------------------------------------------
+
+    async def grant(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Make a permit or a deny (consent 8); `parent` passes on part of an own grant.
+
+        Raises:
+            BadValue: with the place; Forbidden: you may not make it.
+        """
+        if _KEPT_OUT.intersection(sent):
+            raise BadValue("id, client, by and moments are set by the server", place="grant")
+        deny = sent.get("effect") == "deny"
+        value = {**sent, "id": f"g-{secrets.token_hex(8)}", "by": self.caller.person}
+        async with self.call("deny" if deny else "grant") as call:
+            await self.known(call)
+
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                made = {**value, "client": rules.subject.id, "made": instant(call.at)}
+                grant = reading.grant(made, "grant", stored=True)
+                self._may_make(call, rules, grant)
+                return (Rule("grant", grant.id, {**made, "order": self.dossier.image.n + 1}),)
+
+            rule = (await self._change(call, build, str(value.get("to_who", ""))))[0]
+        return _one(rule)
+
+    def _may_make(self, call: Call, rules: Rules, grant: Grant) -> None:
+        if grant.parent:
+            self._may_pass_on(call, rules, grant)
+            return
+        deny = grant.effect == "deny"
+        self._beheren(
+            call,
+            target="deny" if deny else "grant",
+            restrictive=deny,
+            grant_to=grant.to_who,
+        )
+
+    def _may_pass_on(self, call: Call, rules: Rules, grant: Grant) -> None:
+        parent = next((each for each in rules.grants if each.id == grant.parent), None)
+        if parent is None or parent.to_who != self.caller.person:
+            raise Forbidden("you have no such grant to pass on")
+        if grant.depth > parent.depth - 1 or grant.to_who == self.caller.person:
+            raise Forbidden("this goes further than your own grant")
+        for category in sorted(grant.contained & parent.contained) or ["overig"]:
+            resource = Resource(frozenset({category}))
+            self._decided(call, "delen", resource, grant_to=grant.to_who)
+
+    async def revoke(self, id_: str) -> dict[str, Any]:
+        """End a grant. Never answered with a conflict: it waits for its turn."""
+        async with self.call("revoke") as call:
+            await self.known(call)
+
+            def build(_: Rules) -> tuple[Rule, ...]:
+                kept = self.dossier.image.rule("grant", id_)
+                if kept is None:
+                    raise NotFound("there is no such grant")
+                deny = kept["effect"] == "deny"
+                whose = str(kept.get("to_who", ""))
+                mine = whose == self.caller.person
+                made_by_me = kept.get("parent") and kept["by"] == self.caller.person
+                if not made_by_me:
+                    self._beheren(
+                        call,
+                        target="deny" if deny else "grant",
+                        restrictive=not deny,
+                        grant_to=whose if deny or mine else "",
+                        id_=id_,
+                    )
+                ended = {"status": "inactive", "revoked": instant(call.at)}
+                return (Rule("grant", id_, kept | ended),)
+
+            rule = (await self._change(call, build))[0]
+        return _one(rule)
+
+    # --- relations and seals -------------------------------------------------------------------
+
+    async def relate(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Record who represents the client; `beheren`, and evidence where the law asks it."""
+        id_ = f"r-{secrets.token_hex(8)}"
+        async with self.call("relate") as call:
+            await self.known(call)
+
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                made = {**sent, "client": rules.subject.id}
+                relation = reading.relation(made, "relation")
+                self._beheren(call, target="relation", grant_to=relation.person)
+                return (Rule("relation", id_, made),)
+
+            rule = (await self._change(call, build, str(sent.get("person", ""))))[0]
+        return _one(rule)
+
+    async def end_relation(self, id_: str) -> dict[str, Any]:
+        """End a relation now; what it allowed before stays on record."""
+        async with self.call("unrelate") as call:
+            await self.known(call)
+
+            def build(_: Rules) -> tuple[Rule, ...]:
+                kept = self.dossier.image.rule("relation", id_)
+                if kept is None:
+                    raise NotFound("there is no such relation")
+                self._beheren(call, target="relation", restrictive=True)
+                return (Rule("relation", id_, kept | {"to": instant(call.at)}),)
+
+            rule = (await self._change(call, build))[0]
+        return _one(rule)
+
+    async def seal(self, rel: str, type_: str, id_: str, label: str) -> dict[str, Any]:
+        """Put a zegel on one resource the caller can see, or take it off (label "")."""
+        if label and label not in SEALS:
+            raise BadValue("not a seal", place="label")
+        name = f"{rel}/{type_}/{id_}"
+        async with self.call("seal" if label else "unseal", release=rel, type_=type_) as call:
+            await self.known(call)
+            row = self.dossier.image.get(rel, type_, id_)
+            if row is None or not (await self.verdict()).sees(row):
+                raise NotFound("not found")
+            call.touch([row], self.dossier.image.facets)
+
+            def build(_: Rules) -> tuple[Rule, ...]:
+                self._beheren(call, target="seal", restrictive=bool(label), id_=id_)
+                return (Rule("seal", name, {"label": label} if label else None),)
+
+            rule = (await self._change(call, build))[0]
+        return _one(rule)
+
+    # --- the link with a provider --------------------------------------------------------------
+
+    async def link_code(self) -> str:
+        """A single-use code with which one provider may link itself to this dossier; 7 days."""
+        code = "-".join(secrets.token_hex(3) for _ in range(4))
+        async with self.call("link-code") as call:
+            await self.known(call)
+            self._beheren(call, target="grant", grant_to="org:")
+            kept = {"client": self.client, "by": self.caller.person, "made": instant(call.at)}
+            expires = call.at // 1_000_000 + CODE_SECONDS
+            store = self._parts.dossiers.store
+            await store.put(_SPACE, _hashed(code), orjson.dumps(kept), expires)
+        return code
+
+    async def link(self, by: str, made: str) -> None:
+        """Link the calling system's organisation, on the family's word given with the code."""
+        org = self.caller.org
+        async with self.call("link") as call:
+
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                value = {
+                    "id": f"koppeling-{org}",
+                    "client": rules.subject.id,
+                    "by": by,
+                    "effect": "permit",
+                    "to_who": f"org:{org}",
+                    "actions": ["lezen", "toevoegen", "wijzigen"],
+                    "own": True,
+                    "made": made,
+                }
+                reading.grant(value, "grant", stored=True)
+                order = self.dossier.image.n + 1
+                return (Rule("grant", value["id"], {**value, "order": order}),)  # type: ignore[arg-type]
+
+            await self._change(call, build, f"org:{org}")
+
+    # --- doing it ------------------------------------------------------------------------------
+
+    def _beheren(
+        self,
+        call: Call,
+        *,
+        target: str,
+        restrictive: bool = False,
+        grant_to: str = "",
+        id_: str = "",
+    ) -> None:
+        resource = Resource(frozenset({"toestemmingen"}), "Consent", id_)
+        self._decided(
+            call, "beheren", resource, target=target, restrictive=restrictive, grant_to=grant_to
+        )
+
+    def _decided(self, call: Call, action: str, resource: Resource, **more: Any) -> Decision:
+        verdict = self.held_verdict
+        asked = replace(verdict.ask(action, resource), **more)
+        decision = decide(verdict.world, asked)
+        call.because(decision)
+        if not decision.permit:
+            raise Forbidden("you may not do this: " + decision.reason)
+        return decision
+
+    async def _change(self, call: Call, build: Build, grantee: str = "") -> tuple[Rule, ...]:
+        """Commit rules; waits for its turn and tries again when another process was first."""
+        if grantee:
+            await self._parts.dossiers.store.link(grantee, self.client)
+        for _ in range(_RACES):
+            try:
+                async with self.dossier.turn():
+                    self.renew()
+                    await self.verdict()
+                    rules = build(rules_of(self.dossier, self._parts.policy))
+                    await self.commit(call, (), rules, {})
+                    return rules
+            except NotNext:
+                await asyncio.sleep(0.002)
+        raise Unavailable("this dossier is very busy; nothing was changed")
+
+
+async def take_link_code(store: Store, code: str, now: int) -> dict[str, str]:
+    """What a family's code stands for; it is over once taken.
+
+    Raises:
+        InvalidGrant: unknown, used or expired.
+    """
+    kept = await store.take(_SPACE, _hashed(code.strip().lower()), now)
+    if kept is None:
+        raise InvalidGrant("this code is not good, or not any more", place="code")
+    found: dict[str, str] = orjson.loads(kept)
+    return found
+
+
+def subject_rule(subject: dict[str, Any]) -> Rule:
+    """The facts about the client that decisions need (consent 8, persons), checked.
+
+    Raises:
+        BadValue: with the place.
+    """
+    known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
+    reading.person(str(subject.get("person", SUBJECT)), known, "subject")
+    return Rule("subject", SUBJECT, subject)
+
+
+def _hashed(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
+
+
+def _listed(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"id": id_, **value} for id_, value in found.items()]
+
+
+def _one(rule: Rule) -> dict[str, Any]:
+    return {"id": rule.id, **(rule.value or {})}

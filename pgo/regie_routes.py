@@ -1,0 +1,272 @@
+"""Addresses for regie: my dossiers, grants, relations, seals, links, and who looked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
+from datetime import date, datetime, time
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.responses import ORJSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Scope
+
+from pgo.audit.auditevent import audit_event
+from pgo.audit.entry import REFUSED, Entry
+from pgo.caller import Caller
+from pgo.errors import BadValue, Forbidden, NotFound, PgoError
+from pgo.fhir.answers import Reply
+from pgo.fhir.endpoint import Ask, Operation
+from pgo.house import House
+from pgo.moment import micros
+from pgo.plain.who import sentences
+from pgo.regie import take_link_code
+from pgo.shared import patient_id, shared_with, subject_name
+from pgo.vault import Vault
+from pgo.web import request_id
+
+_HERE: Final = ZoneInfo("Europe/Amsterdam")
+CallerOf = Callable[[Scope], Awaitable[Caller]]
+Refused = Callable[[Scope, PgoError], Awaitable[None]]
+Client = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
+Json = dict[str, Any]
+
+
+class SealIn(BaseModel):
+    """A zegel on one resource."""
+
+    model_config = ConfigDict(extra="forbid")
+    release: str = Field(pattern="^(r4|stu3)$")
+    type: str = Field(pattern="^[A-Z][A-Za-z]{1,63}$")
+    id: str = Field(pattern=r"^[A-Za-z0-9\-.]{1,64}$")
+    label: str = Field(max_length=40)
+
+
+class CodeIn(BaseModel):
+    """The single-use code a family gave to a provider."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: str = Field(min_length=1, max_length=64)
+
+
+def router(house: House, caller_of: CallerOf, refused: Refused) -> APIRouter:
+    """The routes; every one of them asks for the caller first."""
+    routes = APIRouter(tags=["regie"], default_response_class=ORJSONResponse)
+
+    async def calling(request: Request) -> AsyncIterator[Caller]:
+        try:
+            caller = await caller_of(request.scope)
+        except PgoError as error:
+            await refused(request.scope, error)
+            raise
+        yield caller
+
+    _add_dossiers(routes, house, calling)
+    _add_grants(routes, house, calling)
+    _add_relations(routes, house, calling)
+    _add_links(routes, house, calling)
+    return routes
+
+
+def _add_dossiers(routes: APIRouter, house: House, calling: Any) -> None:
+    @routes.get("/dossiers", summary="The dossiers shared with me")
+    async def dossiers(request: Request, caller: Annotated[Caller, Depends(calling)]) -> Json:
+        """Id and name of each dossier the caller may enter; dormant ones by name only."""
+        found = await shared_with(house, caller)
+        if caller.dossier:
+            found = [one for one in found if one.client == caller.dossier]
+        await house.note(
+            "dossiers", person=caller.person, app=caller.app, request=request_id(request.scope)
+        )
+        return {"dossiers": [asdict(one) for one in found]}
+
+    @routes.get("/dossiers/{client}/$wie-keek", summary="Who looked, in plain Dutch")
+    async def who_looked(
+        client: Client,
+        request: Request,
+        caller: Annotated[Caller, Depends(calling)],
+        van: date | None = None,
+        tot: date | None = None,
+        taal: str = "",
+    ) -> Json:
+        """Sentences about who looked, from `van` up to and including `tot` (days in Amsterdam)."""
+        return await _looked(house, caller, client, request_id(request.scope), van, tot, taal)
+
+
+def _add_grants(routes: APIRouter, house: House, calling: Any) -> None:
+    @routes.get("/dossiers/{client}/toestemmingen", summary="Grants, relations and seals")
+    async def listed(
+        client: Client, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """All rules of the dossier; each grant with a summary in plain Dutch."""
+        return await house.regie(caller, client, request_id(request.scope)).rules()
+
+    @routes.post("/dossiers/{client}/toestemmingen", status_code=201, summary="Make a grant")
+    async def made(
+        client: Client, sent: Json, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """A permit or a deny, in the form of the decision tables; holds from the answer on."""
+        return await house.regie(caller, client, request_id(request.scope)).grant(sent)
+
+    @routes.post("/dossiers/{client}/toestemmingen/{grant}/intrekken", summary="End a grant")
+    async def ended(
+        client: Client, grant: str, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """No request that starts after the answer is permitted by it."""
+        return await house.regie(caller, client, request_id(request.scope)).revoke(grant)
+
+
+def _add_relations(routes: APIRouter, house: House, calling: Any) -> None:
+    @routes.post("/dossiers/{client}/relaties", status_code=201, summary="Record a relation")
+    async def related(
+        client: Client, sent: Json, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """Who represents the client, with evidence and period."""
+        return await house.regie(caller, client, request_id(request.scope)).relate(sent)
+
+    @routes.post("/dossiers/{client}/relaties/{relation}/beeindigen", summary="End a relation")
+    async def ended(
+        client: Client,
+        relation: str,
+        request: Request,
+        caller: Annotated[Caller, Depends(calling)],
+    ) -> Json:
+        """The relation ends now."""
+        return await house.regie(caller, client, request_id(request.scope)).end_relation(relation)
+
+    @routes.post("/dossiers/{client}/zegels", summary="Put on or take off a seal")
+    async def sealed(
+        client: Client, sent: SealIn, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """A label no grant opens; an empty label takes it off."""
+        regie = house.regie(caller, client, request_id(request.scope))
+        return await regie.seal(sent.release, sent.type, sent.id, sent.label)
+
+
+def _add_links(routes: APIRouter, house: House, calling: Any) -> None:
+    @routes.post("/dossiers/{client}/koppelcodes", status_code=201, summary="A code for a provider")
+    async def code(
+        client: Client, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """A single-use code; the provider that has it may bring records, for 7 days."""
+        return {"code": await house.regie(caller, client, request_id(request.scope)).link_code()}
+
+    @routes.post("/koppelingen", status_code=201, summary="Use a family's code")
+    async def linked(
+        sent: CodeIn, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """The calling system's organisation is linked; the answer names the dossier."""
+        return {"dossier": await link(house, caller, sent.code, request_id(request.scope))}
+
+
+async def link(house: House, caller: Caller, code: str, request: str = "") -> str:
+    """Link a provider system with a family's code; gives the dossier's id.
+
+    Raises:
+        Forbidden: not a provider system; InvalidGrant: the code is not good.
+    """
+    try:
+        if caller.kind != "systeem" or not caller.org:
+            raise Forbidden("only the system of a provider can use this code")
+        now = int(house.clock().timestamp())
+        kept = await take_link_code(house.store, code, now)
+    except PgoError as error:
+        await house.note(
+            "request", outcome=REFUSED, status=error.status, person=caller.person, app=caller.app,
+            request=request,
+        )  # fmt: skip
+        raise
+    await house.regie(caller, kept["client"], request).link(kept["by"], kept["made"])
+    return kept["client"]
+
+
+async def _looked(
+    house: House,
+    caller: Caller,
+    client: str,
+    request: str,
+    since: date | None,
+    until: date | None,
+    language: str,
+) -> Json:
+    entries, titles = await _entries(house, caller, client, request, since, until)
+    dossier = await house.parts.dossiers.open(client)
+    own = (dossier.image.rule("subject", "client") or {}).get("person") == caller.person
+    said = sentences(
+        entries,
+        easy=language == "eenvoudig",
+        now=house.clock(),
+        owner="" if own else subject_name(dossier),
+        reader=caller.person,
+        titles=titles,
+    )
+    return {
+        "zinnen": [
+            {
+                "zin": one.text,
+                "van": one.first.isoformat(),
+                "tot": one.last.isoformat(),
+                "aantal": one.times,
+                "geweigerd": one.refused,
+                "noodtoegang": one.emergency,
+                "persoon": one.person,
+            }
+            for one in reversed(said)
+        ]
+    }
+
+
+async def _entries(
+    house: House, caller: Caller, client: str, request: str, since: date | None, until: date | None
+) -> tuple[list[Entry], dict[str, str]]:
+    start = _midnight(since) if since else 0
+    end = _midnight(date.fromordinal(until.toordinal() + 1)) if until else None
+    return await house.regie(caller, client, request).who_looked(start, end)
+
+
+def _midnight(day: date) -> int:
+    return micros(datetime.combine(day, time.min, _HERE))
+
+
+def operations(house: House) -> dict[str, Operation]:
+    """FHIR operations by name."""
+
+    async def who_looked(ask: Ask, vault: Vault) -> Reply:
+        """`$wie-keek` as a Bundle of AuditEvents (R4); `van` and `tot` are days."""
+        if ask.address.release != "r4":
+            raise NotFound("$wie-keek answers AuditEvents of R4 only")
+        days = {name: _day(name, value) for name, value in ask.pairs}
+        if not days.keys() <= {"van", "tot"}:
+            raise BadValue("$wie-keek knows van and tot only")
+        entries, _ = await _entries(
+            house, vault.caller, vault.client, ask.request, days.get("van"), days.get("tot")
+        )
+        dossier = await house.parts.dossiers.open(vault.client)
+        patient = patient_id(dossier, "r4")
+        made = [
+            audit_event(entry, vault.client, patient=patient, server=house.settings.issuer)
+            for entry in entries
+        ]
+        bundle = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": len(made),
+            "link": [{"relation": "self", "url": f"{ask.base}/$wie-keek"}],
+            "entry": [
+                {"fullUrl": f"{ask.base}/AuditEvent/{each['id']}", "resource": each}
+                for each in made
+            ],
+        }
+        return Reply(200, orjson.dumps(bundle))
+
+    return {"$wie-keek": who_looked}
+
+
+def _day(name: str, value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError as fault:
+        raise BadValue("not a day (YYYY-MM-DD)", place=name[:64]) from fault

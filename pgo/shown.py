@@ -1,0 +1,43 @@
+"""What a vault answers: versions as the caller may see them, pages, outcomes of changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgo.dossier.image import Row
+from pgo.errors import PgoError
+from pgo.fhir.bundle import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One resource version as the caller may see it; `included` when not a match itself."""
+
+    row: Row
+    text: bytes
+    included: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search: `total` counts all matches; `cursor` leads to the next page, if any."""
+
+    found: tuple[Found, ...]
+    total: int
+    cursor: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one operation of a Bundle, or of a single change.
+
+    `row` is the version that is there now (None after a refusal); for a search `page`.
+    """
+
+    op: Op
+    status: int
+    row: Row | None = None
+    text: bytes = b""
+    note: str = ""
+    error: PgoError | None = None
+    page: Page | None = None

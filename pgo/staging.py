@@ -1,0 +1,336 @@
+"""Puts the changes of one request together, inside the turn of its dossier; stores nothing.
+
+Identities first, then references, then each change: whose record it is, its version, its text,
+its index rows. Whether it may be done is asked of `allow`, given by the vault.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Final, NoReturn
+
+from pgo.caller import Caller
+from pgo.consent import categories
+from pgo.dossier.image import Row
+from pgo.dossier.log import Change, Facet
+from pgo.dossier.open import Dossier
+from pgo.errors import (
+    BadValue,
+    Forbidden,
+    Missing,
+    NotFound,
+    PgoError,
+    TooLarge,
+    Unprocessable,
+    VersionMismatch,
+)
+from pgo.fhir import index, text
+from pgo.fhir.bundle import Op, names_of, resolve
+from pgo.fhir.moments import interval
+from pgo.moment import instant
+
+MOST_RESOURCES: Final = 100_000
+_SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
+_NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
+
+Allow = Callable[[str, Facet, str, "int | None"], bool]
+"""May the caller do (action) to a resource with (facet, id, data date)?"""
+
+
+@dataclass(slots=True)
+class Staged:
+    """What became of one operation: HTTP `status`, the row before, the change, the text."""
+
+    op: Op
+    status: int
+    before: Row | None = None
+    change: Change | None = None
+    text: bytes = b""
+    note: str = ""
+    error: PgoError | None = None
+
+
+@dataclass(slots=True)
+class Staging:
+    """One request's changes to one dossier and release; `at` is µs since 1970.
+
+    `operator` marks an import by the operator: ids are kept and any organisation's record may be
+    brought in.
+    """
+
+    dossier: Dossier
+    rel: str
+    caller: Caller
+    allow: Allow
+    at: int
+    operator: bool = False
+    staged: list[Staged] = field(default_factory=list)
+    bodies: dict[bytes, bytes] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    _targets: dict[int, str] = field(default_factory=dict)
+    _patient: str = ""
+    _referrers: dict[str, set[str]] = field(default_factory=dict)
+
+    # --- identities ----------------------------------------------------------------------------
+
+    def identify(self, ops: Sequence[Op]) -> None:
+        """Give every operation its address, and know what entries call each other."""
+        if self.dossier.image.count() + len(ops) > MOST_RESOURCES:
+            raise TooLarge(f"a dossier holds at most {MOST_RESOURCES} resources")
+        self._patient = self._patient_id(ops)
+        taken: set[str] = set()
+        for op in ops:
+            if op.method not in {"POST", "PUT", "DELETE"}:
+                continue
+            name = f"{op.type}/{self._target(op)}"
+            if name in taken:
+                raise Unprocessable("two entries are the same resource", place=op.place)
+            taken.add(name)
+            self._targets[op.index] = name.partition("/")[2]
+            self._names.update(names_of(op, name))
+        self._collect_referrers(ops)
+
+    def _patient_id(self, ops: Sequence[Op]) -> str:
+        row = self.dossier.image.patient(self.rel)
+        if row is not None:
+            return row.id
+        named = [op.id for op in ops if op.type == "Patient" and op.method == "PUT"]
+        if named and (self.operator or self.caller.kind == "systeem"):
+            return named[0]
+        subject = self.dossier.image.rule("subject", "client") or {}
+        return str(subject.get("patient", "")) or self.dossier.client
+
+    def _target(self, op: Op) -> str:
+        if op.method != "POST":
+            return op.id
+        if op.type == "Patient":
+            return self._patient
+        row = self._sent_before(op)
+        return row.id if row is not None else str(uuid.uuid4())
+
+    def _sent_before(self, op: Op) -> Row | None:
+        if self.caller.kind != "systeem":
+            return None
+        for ident in _identifiers(op.tree or {}):
+            row = self.dossier.image.owned(self.caller.org, self.rel, op.type, ident)
+            if row is not None and row.live:
+                return row
+        return None
+
+    def _collect_referrers(self, ops: Sequence[Op]) -> None:
+        for op in ops:
+            if op.tree is None or op.type in categories.SUPPORTING:
+                continue
+            kinds = categories.classify(self.rel, op.tree)
+            for reference in _references(op.tree):
+                name = self._names.get(reference, reference)
+                self._referrers.setdefault(name, set()).update(kinds)
+
+    # --- one operation -------------------------------------------------------------------------
+
+    def stage(self, op: Op) -> Staged:
+        """Work out one change.
+
+        Raises:
+            PgoError: why not, with the place of the entry.
+        """
+        done = self._delete(op) if op.method == "DELETE" else self._put(op)
+        self.staged.append(done)
+        return done
+
+    def _put(self, op: Op) -> Staged:
+        id_ = self._targets[op.index]
+        before = self.dossier.image.get(self.rel, op.type, id_)
+        if op.type == "Patient" and self._matched_patient(op, id_, before):
+            return Staged(op, 200, before, note=_NOT_STORED)
+        tree = self._tree(op)
+        digest = self._digest(tree)
+        if before is not None and before.live:
+            self._may_change(op, before)
+            if before.digest == digest and (self.operator or self.caller.kind == "systeem"):
+                return Staged(op, 200, before)
+        facet = self._facet(op, tree, before)
+        self._may(op, before, id_, facet, categories.date_of(self.rel, tree))
+        if op.if_match is not None and (before is None or before.ver != op.if_match):
+            raise VersionMismatch("the resource has another version now", place=op.place)
+        return self._change(op, id_, tree, digest, facet, before)
+
+    def _change(
+        self, op: Op, id_: str, tree: dict[str, Any], digest: str, facet: Facet, before: Row | None
+    ) -> Staged:
+        ver = 1 if before is None else before.ver + 1
+        final = _with_meta(tree, id_, ver, self.at, self._source(facet))
+        raw = text.dump(final)
+        idents = tuple(_identifiers(tree)) if facet.org else ()
+        made = before is None or not before.live
+        change = Change(
+            rel=self.rel,
+            type=op.type,
+            id=id_,
+            ver=ver,
+            method="POST" if made else "PUT",
+            facet=facet,
+            day=_day(categories.date_of(self.rel, tree)),
+            rows=index.rows(self.rel, final),
+            idents=idents,
+            digest=digest,
+        )
+        body, sealed = self.dossier.seal_body(change, raw)
+        self.bodies[bytes.fromhex(body)] = sealed
+        return Staged(op, 201 if made else 200, before, replace(change, body=body), raw)
+
+    def _delete(self, op: Op) -> Staged:
+        before = self.dossier.image.get(self.rel, op.type, op.id)
+        if before is None:
+            self._refuse(op, None)
+        facet = self.dossier.image.facets[before.facet]
+        if not self.allow("wijzigen", facet, op.id, before.day):
+            self._refuse(op, before)
+        if not before.live:
+            return Staged(op, 204, before)
+        if op.if_match is not None and before.ver != op.if_match:
+            raise VersionMismatch("the resource has another version now", place=op.place)
+        change = Change(
+            self.rel,
+            op.type,
+            op.id,
+            before.ver + 1,
+            "DELETE",
+            replace(facet, seals=()),
+            "",
+            before.day,
+        )
+        return Staged(op, 204, before, change)
+
+    # --- may it --------------------------------------------------------------------------------
+
+    def _may_change(self, op: Op, before: Row) -> None:
+        """The row as it is may be changed, by this caller, and is not somebody else's text."""
+        facet = self.dossier.image.facets[before.facet]
+        if not self.allow("wijzigen", facet, before.id, before.day):
+            self._refuse(op, before)
+        if facet.org and facet.org != self.caller.org and not self.operator:
+            self._refuse(op, before)
+
+    def _may(self, op: Op, before: Row | None, id_: str, facet: Facet, date: str) -> None:
+        """The row as it will be may be there."""
+        live = before is not None and before.live
+        action = "wijzigen" if live else "toevoegen"
+        asked = self._with_referrers(op, facet)
+        if self.allow(action, asked, id_, _day(date)):
+            return
+        if op.method == "PUT" and not live:
+            raise NotFound("not found", place=op.place)
+        raise Forbidden("you may not store this here", place=op.place)
+
+    def _refuse(self, op: Op, before: Row | None) -> NoReturn:
+        if before is not None:
+            facet = self.dossier.image.facets[before.facet]
+            if self.allow("lezen", facet, before.id, before.day):
+                raise Forbidden("you may not change this", place=op.place)
+        raise NotFound("not found", place=op.place)
+
+    def _with_referrers(self, op: Op, facet: Facet) -> Facet:
+        if op.type not in categories.SUPPORTING:
+            return facet
+        kinds = self._referrers.get(f"{op.type}/{self._targets[op.index]}", set())
+        return replace(facet, categories=tuple(sorted(kinds)) or ("overig",))
+
+    # --- what it becomes -----------------------------------------------------------------------
+
+    def _matched_patient(self, op: Op, id_: str, before: Row | None) -> bool:
+        if id_ != self._patient:
+            raise Unprocessable("this dossier has one Patient, with another id", place=op.place)
+        if before is None or not before.live or op.method == "PUT":
+            return False
+        org = self.dossier.image.facets[before.facet].org
+        return org != self.caller.org or not org
+
+    def _tree(self, op: Op) -> dict[str, Any]:
+        if op.tree is None:
+            raise Missing("a resource is needed", place=op.place)
+        place = f"{op.place}.resource" if op.place else op.type
+        tree: dict[str, Any] = resolve(op.tree, self._names, f"Patient/{self._patient}", place)
+        self._own_subject(tree, place)
+        return tree
+
+    def _own_subject(self, tree: dict[str, Any], place: str) -> None:
+        for member in _SUBJECTS:
+            for value in _as_list(tree.get(member)):
+                reference = value.get("reference") if isinstance(value, dict) else None
+                if not isinstance(reference, str) or "Patient/" not in reference:
+                    continue
+                if reference.partition("/_history/")[0] != f"Patient/{self._patient}":
+                    raise Unprocessable(
+                        "this is about somebody else than the dossier", place=f"{place}.{member}"
+                    )
+
+    def _facet(self, op: Op, tree: dict[str, Any], before: Row | None) -> Facet:
+        kinds = () if op.type in categories.SUPPORTING else categories.classify(self.rel, tree)
+        labels = tuple(sorted(categories.labels_of(tree)))
+        author, org = self.caller.person, ""
+        if self.caller.kind in {"systeem", "zorgverlener"}:
+            org = self.caller.org
+        if before is not None and before.live:
+            old = self.dossier.image.facets[before.facet]
+            author, org = old.author, old.org
+        return Facet(op.type, tuple(sorted(kinds)), labels, author, org)
+
+    def _source(self, facet: Facet) -> str:
+        return f"urn:pgo:bron:{facet.org}" if facet.org and self.rel == "r4" else ""
+
+    def _digest(self, tree: dict[str, Any]) -> str:
+        meta = {k: v for k, v in tree.get("meta", {}).items() if k not in _SERVER_META}
+        bare = {k: v for k, v in tree.items() if k not in {"id", "meta"}} | {"meta": meta}
+        return hmac.digest(self.dossier.keys.index, text.dump(bare), sha256).hex()[:32]
+
+
+_SERVER_META: Final = ("versionId", "lastUpdated", "source")
+
+
+def _with_meta(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> dict[str, Any]:
+    """The tree with id and meta as the server sets them; the members' order is kept."""
+    sent = tree.get("meta", {})
+    if not isinstance(sent, dict):
+        raise BadValue("meta is an object", place="meta")
+    stamp = {"versionId": str(ver), "lastUpdated": instant(at)}
+    if source:
+        stamp["source"] = source
+    meta = stamp | {k: v for k, v in sent.items() if k not in _SERVER_META}
+    front = {"resourceType": tree["resourceType"], "id": id_, "meta": meta}
+    if "id" in tree and "meta" in tree:
+        return tree | {"id": id_, "meta": meta}
+    return front | {k: v for k, v in tree.items() if k not in front}
+
+
+def _identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for item in _as_list(tree.get("identifier")):
+        value = item.get("value") if isinstance(item, dict) else None
+        if isinstance(value, str):
+            found.append((str(item.get("system", "")), value))
+    return found
+
+
+def _references(tree: Any) -> list[str]:
+    if isinstance(tree, dict):
+        own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
+        return own + [name for value in tree.values() for name in _references(value)]
+    if isinstance(tree, list):
+        return [name for item in tree for name in _references(item)]
+    return []
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _day(date: str) -> int | None:
+    """µs since 1970 of the start of a data date, which may be partial; None when there is none."""
+    return interval(date)[0] if date else None

@@ -1,0 +1,280 @@
+"""The vault: everything that can be asked of one dossier by one caller, through its one door.
+
+Routes hold no store. Each public method is one call: it decides, does, and writes it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from pgo.call import Call
+from pgo.changing import Changing, Queries
+from pgo.consent.categories import PATIENT_PARAMETERS, PATIENT_PARTS
+from pgo.door import PATIENT, Door, Parts
+from pgo.dossier.image import Row
+from pgo.dossier.log import Facet
+from pgo.errors import Gone, NotFound, Unavailable
+from pgo.fhir import search as searching
+from pgo.fhir import text
+from pgo.fhir.bundle import Op
+from pgo.fhir.query import Query, parse
+from pgo.shown import Found, Outcome, Page
+from pgo.store.contract import NotNext
+from pgo.verdict import Verdict
+
+__all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
+
+_RACES: Final = 100
+_PAGE: Final = 50
+
+
+class Vault(Door):
+    """One caller at one dossier."""
+
+    # --- reading -------------------------------------------------------------------------------
+
+    async def read(self, rel: str, type_: str, id_: str) -> Found:
+        """The newest version.
+
+        Raises:
+            NotFound: not there, or not for this caller; Gone: deleted.
+        """
+        async with self.call("read", release=rel, type_=type_) as call:
+            self.reach("r", type_)
+            row = self._seen(call, await self.verdict(), self.dossier.image.get(rel, type_, id_))
+            if not row.live:
+                raise Gone("this resource was deleted")
+            found = await self._show(call, [row])
+        return found[0]
+
+    async def vread(self, rel: str, type_: str, id_: str, ver: int) -> Found:
+        """One version; what the caller may see is decided for that version and for the newest."""
+        async with self.call("vread", release=rel, type_=type_) as call:
+            self.reach("r", type_)
+            rows = self._versions(call, await self.verdict(), rel, type_, id_)
+            row = next((row for row in rows if row.ver == ver), None)
+            if row is None:
+                raise NotFound("not found")
+            if row.method == "DELETE":
+                raise Gone("this version is a deletion")
+            found = await self._show(call, [row])
+        return found[0]
+
+    async def history(self, rel: str, type_: str, id_: str, count: int) -> Page:
+        """The versions of one resource, newest first; deletions have an empty text."""
+        async with self.call("history-instance", release=rel, type_=type_) as call:
+            self.reach("r", type_)
+            rows = self._versions(call, await self.verdict(), rel, type_, id_)
+            shown = rows[:count]
+            bodies = await self._show(call, [row for row in shown if row.method != "DELETE"])
+            by_ver = {found.row.ver: found for found in bodies}
+            found = tuple(by_ver.get(row.ver) or Found(row, b"") for row in shown)
+        return Page(found, len(rows))
+
+    def _seen(self, call: Call, verdict: Verdict, row: Row | None) -> Row:
+        if row is None:
+            raise NotFound("not found")
+        decision = verdict.row(row)
+        call.because(decision)
+        if not decision.permit:
+            raise NotFound("not found")
+        return row
+
+    def _versions(self, call: Call, verdict: Verdict, rel: str, type_: str, id_: str) -> list[Row]:
+        newest = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
+        return [row for row in self.dossier.image.versions(newest) if verdict.sees(row)]
+
+    async def search(self, query: Query, asked: str) -> Page:
+        """All matches the caller may see, the first page of them with what they include.
+
+        `asked` is the query as sent, for the audit line (sealed there).
+        """
+        said = {"release": query.release, "type_": query.type, "query": asked}
+        async with self.call("search-type", **said) as call:
+            self.reach("s", query.type)
+            verdict = await self.known(call)
+            rows = self.matches(verdict, query)
+            size = 0 if query.counts_only else _page_size(query)
+            page, rest = rows[:size], rows[size:]
+            included = self.included(verdict, query, page)
+            found = await self._show(call, page, included)
+            self._because_of(call, verdict, page)
+            cursor = await self._keep_cursor(query, rest, len(rows)) if page and rest else ""
+        return Page(tuple(found), len(rows), cursor)
+
+    async def page(self, rel: str, type_: str, cursor: str) -> tuple[Page, Query]:
+        """A later page of a kept list of (id, version); each row is decided anew.
+
+        Raises:
+            NotFound: the cursor is over, or another caller's.
+        """
+        async with self.call("search-type", release=rel, type_=type_) as call:
+            self.reach("s", type_)
+            verdict = await self.known(call)
+            kept, start = await self._kept_cursor(cursor, rel, type_)
+            query = parse(rel, type_, [tuple(p) for p in kept["pairs"]], lenient=True)
+            call.said["query"] = "&".join(name for name, _ in kept["pairs"])
+            names = kept["rest"][start : start + _page_size(query)]
+            rows = [row for id_, ver in names if (row := self._then(verdict, rel, type_, id_, ver))]
+            included = self.included(verdict, query, rows)
+            found = await self._show(call, rows, included)
+            self._because_of(call, verdict, rows)
+            end = start + len(names)
+            more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept["rest"]) else ""
+        return Page(tuple(found), kept["total"], more), query
+
+    async def _keep_cursor(self, query: Query, rest: Sequence[Row], total: int) -> str:
+        cursor = secrets.token_hex(16)
+        kept = {
+            "who": [self.caller.person, self.caller.app],
+            "on": [query.release, query.type],
+            "pairs": query.used,
+            "rest": [[row.id, row.ver] for row in rest],
+            "total": total,
+        }
+        place = f"pgo1|cursor|{self.client}|{cursor}".encode()
+        sealed = self.dossier.keys.box.seal(place, orjson.dumps(kept))
+        expires = int(self._parts.clock().timestamp()) + _CURSOR_SECONDS
+        await self._parts.dossiers.store.put("cursor", f"{self.client}|{cursor}", sealed, expires)
+        return f"{cursor}.0"
+
+    async def _kept_cursor(self, cursor: str, rel: str, type_: str) -> tuple[dict[str, Any], int]:
+        name, _, start = cursor.partition(".")
+        now = int(self._parts.clock().timestamp())
+        sealed = await self._parts.dossiers.store.peek("cursor", f"{self.client}|{name}", now)
+        if sealed is None or not (start.isdecimal() and len(start) < _CURSOR_DIGITS):
+            raise NotFound("this page is not there any more; search again", place="_cursor")
+        place = f"pgo1|cursor|{self.client}|{name}".encode()
+        kept: dict[str, Any] = orjson.loads(self.dossier.keys.box.open(place, sealed))
+        if kept["who"] != [self.caller.person, self.caller.app] or kept["on"] != [rel, type_]:
+            raise NotFound("this page is not there any more; search again", place="_cursor")
+        return kept, int(start)
+
+    def _then(self, verdict: Verdict, rel: str, type_: str, id_: str, ver: int) -> Row | None:
+        """The version as it was when the list was made, if the caller may see it now."""
+        newest = self.dossier.image.get(rel, type_, id_)
+        if newest is None or not verdict.sees(newest):
+            return None
+        versions = self.dossier.image.versions(newest)
+        row = next((row for row in versions if row.ver == ver), None)
+        return row if row is not None and row.body is not None and verdict.sees(row) else None
+
+    def _because_of(self, call: Call, verdict: Verdict, rows: Sequence[Row]) -> None:
+        if rows:
+            for row in {row.facet: row for row in rows}.values():
+                call.because(verdict.row(row))
+        else:
+            call.because(verdict.decide("lezen", PATIENT))
+
+    def matches(self, verdict: Verdict, query: Query) -> list[Row]:
+        """All rows that match and that the caller may see, in order."""
+        visible = verdict.visible(query.release, (query.type,))
+        blind = self._blind(verdict, query.type)
+        made = searching.compile(query, visible, blind=blind, now=self._parts.clock())
+        image = self.dossier.image
+        return image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
+
+    def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
+        """What the rows of a page include, as far as the caller may see it."""
+        if not query.includes or not page:
+            return []
+        visible = verdict.visible(query.release, None)
+        made = searching.included(query, [row.rid for row in page], visible)
+        image = self.dossier.image
+        rows = image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
+        return [row for row in rows if self.cap.allows("r", row.type)]
+
+    def _blind(self, verdict: Verdict, type_: str) -> frozenset[str]:
+        """Search parameters on what of a Patient this caller may not see."""
+        if type_ != "Patient":
+            return frozenset()
+        closed = closed_parts(verdict)
+        return frozenset(p for kind in closed for p in PATIENT_PARAMETERS[kind])
+
+    async def _show(
+        self, call: Call, rows: Sequence[Row], included: Sequence[Row] = ()
+    ) -> list[Found]:
+        call.touch([*rows, *included], self.dossier.image.facets)
+        return await self.texts(rows, included, {})
+
+    async def texts(
+        self, rows: Sequence[Row], included: Sequence[Row], fresh: dict[bytes, bytes]
+    ) -> list[Found]:
+        """The texts of these rows; `fresh` are those of this very request, by body id."""
+        verdict, everything = await self.verdict(), [*rows, *included]
+        stored = [row for row in everything if row.body not in fresh]
+        texts = dict(zip((r.body for r in stored), await self.dossier.texts(stored), strict=True))
+        found = []
+        for place, row in enumerate(everything):
+            raw = fresh.get(row.body or b"") or texts[row.body]
+            shown = masked(verdict, raw) if row.type == "Patient" else raw
+            found.append(Found(row, shown, included=place >= len(rows)))
+        return found
+
+    # --- changing ------------------------------------------------------------------------------
+
+    async def change(
+        self,
+        interaction: str,
+        rel: str,
+        ops: Sequence[Op],
+        *,
+        operator: bool = False,
+        isolated: bool = False,
+        name: str = "",
+        queries: Queries | None = None,
+    ) -> list[Outcome]:
+        """Do these operations in one commit: all or nothing, or, `isolated`, each for itself.
+
+        Reads among them see what the changes make of the dossier. `name` is the caller's request
+        id: the same request again changes nothing and gets the same answer. `queries` turns a GET
+        entry into a search.
+
+        Raises:
+            PgoError: the first thing that is wrong, with its place; then nothing was stored.
+        """
+        said: dict[str, Any] = {"release": rel}
+        if interaction in {"create", "update", "delete"}:
+            said["type_"] = ops[0].type
+        async with self.call(interaction, **said) as call:
+            if not operator:
+                await self.known(call)
+            changing = Changing(self, call, rel, isolated, operator, queries)
+            for _ in range(_RACES):
+                try:
+                    return await changing.run(ops, name)
+                except NotNext:
+                    await asyncio.sleep(0.002)
+            raise Unavailable("this dossier is very busy; nothing was stored")
+        raise AssertionError("a call either answers or raises")
+
+
+def masked(verdict: Verdict, raw: bytes) -> bytes:
+    """A Patient's text without the parts this caller may not see (consent 1, Patient)."""
+    closed = closed_parts(verdict)
+    if not closed:
+        return raw
+    tree = text.parse(raw)
+    for kind in closed:
+        for member in PATIENT_PARTS[kind]:
+            tree.pop(member, None)
+            tree.pop(f"_{member}", None)
+    return text.dump(tree)
+
+
+def closed_parts(verdict: Verdict) -> list[str]:
+    """Which of adres and contactpersonen this caller may not see of a Patient."""
+    return [
+        kind
+        for kind in ("adres", "contactpersonen")
+        if not verdict.decide("lezen", Facet("Patient", (kind,))).permit
+    ]
+
+
+def _page_size(query: Query) -> int:
+    return _PAGE if query.count is None else query.count

@@ -1,0 +1,192 @@
+"""What one caller may do in one dossier at one moment: `decide`, once per distinct facet.
+
+The same verdict decides single rows and, as SQL, whole searches, so that counts, order and
+includes never reveal what the caller may not see (architecture 1, "Consent in it").
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from pgo.consent.categories import SUPPORTING
+from pgo.consent.decide import decide
+from pgo.consent.model import Decision, Request, Resource, World
+from pgo.dossier.image import Image, Row
+from pgo.dossier.log import Facet
+from pgo.moment import instant
+
+Visible = Callable[[str], tuple[str, list[Any]]]
+_NOTHING: Final[tuple[str, list[Any]]] = ("0", [])
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Decisions for one caller, remembered for the time of one request only.
+
+    `ask` makes the decision's request out of (action, resource); `reach` says whether the token's
+    scope reaches a FHIR type for an action; `edges` are the µs at which a grant's data period
+    begins or ends; `named` the ids that grants single out.
+    """
+
+    world: World
+    image: Image
+    ask: Callable[[str, Resource], Request]
+    client: str
+    edges: Sequence[int] = ()
+    named: frozenset[str] = frozenset()
+    _kept: dict[Any, Decision] = field(default_factory=dict)
+    _supported: dict[int, bool] = field(default_factory=dict)
+
+    def decide(self, action: str, facet: Facet, id_: str = "", day: int | None = None) -> Decision:
+        """May the caller do this to a resource with this facet, id and data date (µs)?"""
+        special = id_ if id_ in self.named else ""
+        period = None if day is None else bisect_right(self.edges, day)
+        key = (action, facet, special, period)
+        found = self._kept.get(key)
+        if found is None:
+            resource = self._resource(facet, special, day if self.edges else None)
+            found = self._kept[key] = decide(self.world, self.ask(action, resource))
+        return found
+
+    def _resource(self, facet: Facet, id_: str, day: int | None) -> Resource:
+        return Resource(
+            categories=frozenset(facet.categories),
+            type=facet.type,
+            id=id_,
+            author=facet.author,
+            date=day_text(day),
+            labels=frozenset(facet.labels) | frozenset(facet.seals),
+            client=self.client,
+            org=facet.org,
+        )
+
+    def row(self, row: Row, action: str = "lezen") -> Decision:
+        """The decision about one row; a supporting one is decided by what refers to it."""
+        facet = self.image.facets[row.facet]
+        if facet.type in SUPPORTING:
+            return self._supporting(row, facet, action)
+        return self.decide(action, facet, row.id, row.day)
+
+    def sees(self, row: Row) -> bool:
+        """May the caller read this row?"""
+        return self.row(row).permit
+
+    def holds_something(self) -> bool:
+        """Whether the caller's organisation may bring records here: it knows of the dossier."""
+        ask = self.ask("toevoegen", Resource(type="Patient", categories=frozenset({"overig"})))
+        own = Resource(type="Patient", org=ask.org, client=self.client)
+        return bool(ask.org) and decide(self.world, self.ask("toevoegen", own)).permit
+
+    # --- supporting resources ------------------------------------------------------------------
+
+    def _supporting(self, row: Row, facet: Facet, action: str) -> Decision:
+        own = self.decide(action, facet, row.id, row.day)
+        if own.permit:
+            return own
+        for source in self._referrers(row, set()):
+            lent = Facet(facet.type, source, facet.labels, facet.author, facet.org, facet.seals)
+            decision = self.decide(action, lent, row.id, row.day)
+            if decision.permit:
+                return decision
+        return own
+
+    def _referrers(self, row: Row, seen: set[int]) -> Iterable[tuple[str, ...]]:
+        """Categories of the visible resources that refer to this one, through others if need be."""
+        found = self.image.select(
+            "SELECT s.rid FROM lnk l JOIN res s ON s.rid = l.rid"
+            " WHERE l.type=? AND l.id=? AND s.rel=? AND s.live",
+            (row.type, row.id, row.rel),
+        )
+        fresh = [rid for (rid,) in found if rid not in seen]
+        seen.update(fresh)
+        given: set[tuple[str, ...]] = set()
+        for source in self.image.rows(fresh):
+            facet = self.image.facets[source.facet]
+            if facet.type in SUPPORTING:
+                yield from self._referrers(source, seen)
+            elif facet.categories not in given and self.row(source).permit:
+                given.add(facet.categories)
+                yield facet.categories
+
+    def lending(self, row: Row, sources: Iterable[Row]) -> bool:
+        """Whether one of these visible rows, which refer to a supporting row, makes it visible."""
+        facet = self.image.facets[row.facet]
+        kinds = {self.image.facets[source.facet].categories for source in sources}
+        lent = (
+            Facet(facet.type, kind, facet.labels, facet.author, facet.org, facet.seals)
+            for kind in kinds
+        )
+        return any(self.decide("lezen", each, row.id, row.day).permit for each in lent)
+
+    # --- as SQL --------------------------------------------------------------------------------
+
+    def visible(self, rel: str, types: Iterable[str] | None) -> Visible:
+        """The rows of these types (None: all) the caller may read, as SQL on an alias of `res`."""
+        wanted = None if types is None else frozenset(types)
+        parts = self._plain_parts(wanted)
+        support = SUPPORTING if wanted is None else SUPPORTING & wanted
+        rids = self._support_rids(rel, support) if support else []
+
+        def on(alias: str) -> tuple[str, list[Any]]:
+            made = [part.replace("§", alias) for part in parts]
+            if rids:
+                made.append(f"{alias}.rid IN ({','.join(map(str, rids))})")
+            return ("(" + " OR ".join(made) + ")", []) if made else _NOTHING
+
+        return on
+
+    def _plain_parts(self, wanted: frozenset[str] | None) -> list[str]:
+        facets = {
+            fid: facet
+            for fid, facet in self.image.facets.items()
+            if facet.type not in SUPPORTING and (wanted is None or facet.type in wanted)
+        }
+        if not self.edges and not self.named:
+            allowed = [fid for fid, facet in facets.items() if self.decide("lezen", facet).permit]
+            return [f"§.facet IN ({','.join(map(str, allowed))})"] if allowed else []
+        return [*self._by_period(facets), *self._by_name(facets)]
+
+    def _by_period(self, facets: dict[int, Facet]) -> list[str]:
+        spans: list[tuple[str, int | None]] = [("§.day IS NULL", None)]
+        bounds = [None, *self.edges, None]
+        for low, high in pairwise(bounds):
+            above = "§.day IS NOT NULL" if low is None else f"§.day >= {low:d}"
+            below = "" if high is None else f" AND §.day < {high:d}"
+            within = low if low is not None else (high - 1 if high is not None else 0)
+            spans.append((above + below, within))
+        parts = []
+        for where, day in spans:
+            allowed = [
+                f for f, facet in facets.items() if self.decide("lezen", facet, "", day).permit
+            ]
+            if allowed:
+                parts.append(f"({where} AND §.facet IN ({','.join(map(str, allowed))})")
+        special = self._named_rids()
+        outside = f" AND §.rid NOT IN ({','.join(map(str, special))}))" if special else ")"
+        return [part + outside for part in parts]
+
+    def _named_rids(self) -> list[int]:
+        marks = ",".join("?" * len(self.named))
+        found = self.image.select(f"SELECT rid FROM res WHERE id IN ({marks})", sorted(self.named))
+        return [rid for (rid,) in found]
+
+    def _by_name(self, facets: dict[int, Facet]) -> list[str]:
+        rows = self.image.rows(self._named_rids())
+        allowed = [row.rid for row in rows if row.facet in facets and self.sees(row)]
+        return [f"§.rid IN ({','.join(map(str, allowed))})"] if allowed else []
+
+    def _support_rids(self, rel: str, types: frozenset[str]) -> list[int]:
+        marks = ",".join("?" * len(types))
+        found = self.image.select(
+            f"SELECT rid FROM res WHERE rel=? AND live AND type IN ({marks})", (rel, *sorted(types))
+        )
+        return [row.rid for row in self.image.rows([rid for (rid,) in found]) if self.sees(row)]
+
+
+def day_text(day: int | None) -> str:
+    """A data date in the form decisions read: a UTC instant, or "" for none."""
+    return "" if day is None else instant(day)

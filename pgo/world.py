@@ -1,0 +1,148 @@
+"""The consent world of one dossier, made of its stored rules, and a caller's verdict in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from pgo.caller import Caller
+from pgo.consent.model import Grant, Person, Policy, Relation, Request, Resource, World
+from pgo.consent.reading import person, relation, stored_grant
+from pgo.dossier.image import Image
+from pgo.dossier.open import Dossier
+from pgo.moment import micros
+from pgo.oauth.scopes import Cap
+from pgo.verdict import Verdict
+
+SUBJECT: Final = "client"
+_LETTERS: Final = {"lezen": "rs", "toevoegen": "cu", "wijzigen": "ud"}
+
+
+class People(Protocol):
+    """Who knows kinds and memberships of accounts as of now."""
+
+    async def person(self, id_: str) -> Person | None:
+        """The person with this account id."""
+
+    async def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """What people call these persons and organisations, as far as they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A dossier's rules as of one commit: read once, used until they change."""
+
+    subject: Person
+    relations: tuple[Relation, ...]
+    grants: tuple[Grant, ...]
+    edges: tuple[int, ...]
+    named: frozenset[str]
+    strangers: tuple[str, ...]
+    world: World
+
+
+def rules_of(dossier: Dossier, policy: Policy) -> Rules:
+    """The rules of a dossier, remembered until a commit changes one."""
+    image = dossier.image
+    kept = dossier.memo.get("rules")
+    if kept is not None and kept[0] == image.rules_n:
+        return kept[1]  # type: ignore[no-any-return]
+    made = _read(image, policy)
+    dossier.memo["rules"] = (image.rules_n, made)
+    return made
+
+
+def _read(image: Image, policy: Policy) -> Rules:
+    subject = _subject(image)
+    relations = tuple(relation(value) for value in image.rules("relation").values())
+    grants = tuple(stored_grant(value) for value in _in_order(image.rules("grant")))
+    limits = {m for g in grants for m in (g.data_from, g.data_to) if m is not None}
+    named = frozenset(i for g in grants for i in g.instances or ())
+    chained = {g.parent for g in grants if g.parent}
+    passed_on = {g.by for g in grants if g.parent}
+    strangers = {g.grantee.id for g in grants if g.id in chained} | passed_on
+    world = World.of({subject.id: subject}, relations, grants, policy)
+    edges = tuple(sorted(micros(limit) for limit in limits))
+    return Rules(subject, relations, grants, edges, named, tuple(sorted(strangers)), world)
+
+
+def _in_order(grants: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stored grants in the order they were made; `order` is ours, not the grant's."""
+    kept = sorted(grants.values(), key=lambda value: int(value["order"]))
+    return [{name: each for name, each in value.items() if name != "order"} for value in kept]
+
+
+def _subject(image: Image) -> Person:
+    value = dict(image.rule("subject", SUBJECT) or {})
+    value.pop("patient", None)
+    value.pop("name", None)
+    return person(str(value.pop("person", SUBJECT)), value)
+
+
+async def verdict_of(
+    dossier: Dossier, caller: Caller, people: People, policy: Policy, now: datetime, cap: Cap
+) -> Verdict:
+    """What this caller may do in this dossier now; memberships are read as of now."""
+    rules = rules_of(dossier, policy)
+    world = rules.world
+    if rules.strangers:
+        persons = {rules.subject.id: rules.subject}
+        for id_ in rules.strangers:
+            found = await people.person(id_)
+            if found is not None:
+                persons.setdefault(id_, found)
+        world = World.of(persons, rules.relations, rules.grants, policy)
+    asker = _Asker(caller, rules, now, cap, in_context=caller.dossier in {"", dossier.client})
+    return Verdict(world, dossier.image, asker.ask, dossier.client, rules.edges, rules.named)
+
+
+class _Asker:
+    """Makes decision requests of one caller."""
+
+    def __init__(
+        self, caller: Caller, rules: Rules, now: datetime, cap: Cap, *, in_context: bool
+    ) -> None:
+        self._caller, self._cap, self._in_context = caller, cap, in_context
+        self._now, self._client = now, rules.subject.id
+        self._purpose = caller.emergency.code if caller.emergency else _purpose(caller, rules, now)
+        self._person = Person(caller.person, caller.birth, caller.kind, caller.orgs, caller.teams)
+        if caller.person == rules.subject.id:
+            self._person = rules.subject
+
+    def ask(self, action: str, resource: Resource, **more: Any) -> Request:
+        """May the caller do this with that?"""
+        caller = self._caller
+        return Request(
+            actor=caller.person,
+            client=self._client,
+            action=action,
+            purpose=self._purpose,
+            at=self._now,
+            resource=resource,
+            org=caller.org,
+            role=caller.role,
+            loa=caller.loa,
+            scope_ok=self._reaches(action, resource.type),
+            emergency=caller.emergency,
+            person=self._person,
+            **more,
+        )
+
+    def _reaches(self, action: str, type_: str) -> bool:
+        letters = _LETTERS.get(action)
+        if letters is None:
+            return True
+        context = self._in_context
+        return any(self._cap.allows(each, type_, in_context=context) for each in letters)
+
+
+def _purpose(caller: Caller, rules: Rules, now: datetime) -> str:
+    """The purpose, from the token or from what the caller is to this client (architecture 2)."""
+    if caller.purpose:
+        return caller.purpose
+    if caller.person == rules.subject.id:
+        return "PATRQT"
+    related = (r for r in rules.relations if r.person == caller.person and r.holds(now))
+    return "FAMRQT" if any(related) else "SUPNWK"
