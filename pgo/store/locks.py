@@ -43,11 +43,19 @@ class LockFile:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def close(self) -> None:
-        """Let go of everything."""
-        os.close(self._file)
+        """Let go of everything; once is enough."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def try_(self, byte: int) -> bool:
-        """Take a byte if it is free."""
+        """Take a byte if it is free.
+
+        Raises:
+            errors.Unavailable: closed.
+        """
+        if self._file < 0:
+            raise errors.Unavailable("The store is closed.")
         try:
             self._ask(fcntl.F_WRLCK, byte)
         except (BlockingIOError, PermissionError):
@@ -55,8 +63,9 @@ class LockFile:
         return True
 
     def let_go(self, byte: int) -> None:
-        """Free a byte."""
-        self._ask(fcntl.F_UNLCK, byte)
+        """Free a byte; closing has done so already."""
+        if self._file >= 0:
+            self._ask(fcntl.F_UNLCK, byte)
 
     def _ask(self, kind: int, byte: int) -> None:
         if hasattr(fcntl, "F_OFD_SETLK") and struct.calcsize("P") == 8:  # noqa: PLR2004 - 64 bits

@@ -9,6 +9,7 @@ left inside a statement, since that would pin what it sees.
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -138,7 +139,7 @@ class SqliteStore:
 
     async def drop_bodies(self, client: str, ids: Sequence[bytes]) -> None:
         """Destroy bodies, in the file and in its log."""
-        await self._drop(client, ids)
+        await self._drop(client, ids, math.inf)
 
     async def append(self, client: str, commit: Commit) -> None:
         """Add the next commit with its line.
@@ -309,12 +310,11 @@ class SqliteStore:
     async def sweep(self, client: str, older_than: float) -> int:
         """Destroy old bodies no commit refers to, and all expired values; how many bodies."""
         now = self._clock()  # before the commits are read: what is younger is left alone
-        old = await self._scan(
-            "SELECT id FROM bodies WHERE client = ? AND at < ?", client, now - older_than
-        )
+        limit = now - older_than
+        old = await self._scan("SELECT id FROM bodies WHERE client = ? AND at < ?", client, limit)
         refs = await self._scan("SELECT bodies FROM commits WHERE client = ?", client)
         named = {id_ for (bodies,) in refs for id_ in split(bodies)}
-        destroyed = await self._drop(client, [id_ for (id_,) in old if id_ not in named])
+        destroyed = await self._drop(client, [id_ for (id_,) in old if id_ not in named], limit)
         while (
             await self._data.do(partial(acts.expire, now=now, most=acts.PART_ROWS))
             == acts.PART_ROWS
@@ -335,12 +335,12 @@ class SqliteStore:
                 pass
         await self._change("DELETE FROM links WHERE client = ?", client, scrub=True)
 
-    async def _drop(self, client: str, ids: Sequence[bytes]) -> int:
+    async def _drop(self, client: str, ids: Sequence[bytes], before: float) -> int:
         destroyed = 0
         for start in range(0, len(ids), acts.PART_ROWS):
             part = ids[start : start + acts.PART_ROWS]
             last = start + acts.PART_ROWS >= len(ids)
-            act = partial(acts.drop_bodies, client=client, ids=part)
+            act = partial(acts.drop_bodies, client=client, ids=part, before=before)
             destroyed += await self._data.do(act, scrub=last)
         return destroyed
 

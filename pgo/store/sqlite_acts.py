@@ -24,10 +24,13 @@ def keep_bodies(
     )
 
 
-def drop_bodies(connection: sqlite3.Connection, client: str, ids: Iterable[bytes]) -> int:
-    """Destroy bodies; how many there were."""
+def drop_bodies(
+    connection: sqlite3.Connection, client: str, ids: Iterable[bytes], before: float
+) -> int:
+    """Destroy those of these bodies that were kept before a moment; how many there were."""
     return connection.executemany(
-        "DELETE FROM bodies WHERE client = ? AND id = ?", [(client, id_) for id_ in ids]
+        "DELETE FROM bodies WHERE client = ? AND id = ? AND at < ?",
+        [(client, id_, before) for id_ in ids],
     ).rowcount
 
 
