@@ -7,7 +7,7 @@ What the reader may not see (lines about items sealed for him) is left out by th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -150,7 +150,8 @@ def _sentence(group: list[Entry], whose: _Reader, *, easy: bool) -> Sentence:
 
 def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
     one, times = group[0], len(group)
-    filled = _filled(group, whose, _what(group, whose), f"{times} keer " if times > 1 else "")
+    again = f"{times} keer " if times > 1 else ""
+    filled = _filled(one, whose, _what(group, whose), _things(group), again)
     parts = [f"{_who(one, whose)} {filled}"]
     if one.on_behalf_of:
         parts.append(f"namens {clean(one.on_behalf_of_name) or 'iemand anders'}")
@@ -185,8 +186,9 @@ def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
     name = short(clean(one.name), 3) or "Iemand"
     mine = bool(whose.person) and one.person == whose.person
     counts = _counts(group)
-    what = _what(group, whose) if len(counts) == 1 else _one_of(_noun(one), whose, 0)
-    lines = [f"{'U' if mine else name} {_filled(group, whose, what, '')}."]
+    told = group if len(counts) == 1 else [replace(one, categories=())]
+    filled = _filled(one, whose, _what(told, whose), _things(told), "")
+    lines = [f"{'U' if mine else name} {filled}."]
     if not mine:
         lines += _about(one)
     lines.append(_easy_when(group, whose))
@@ -225,10 +227,10 @@ def _gap_lines(group: list[Entry], whose: _Reader, *, easy: bool) -> list[str]:
     return [*lines, "Meld dit bij de beheerder."]
 
 
-def _filled(group: list[Entry], whose: _Reader, what: str, times: str) -> str:
-    deed = _deed(group[0])
-    form = deed.did if group[0].outcome == OK else deed.wanted
-    return form.format(times=times, what=what, dossier=whose.dossier)
+def _filled(entry: Entry, whose: _Reader, what: str, things: str, times: str) -> str:
+    deed = _deed(entry)
+    form = deed.did if entry.outcome == OK else deed.wanted
+    return form.format(times=times, what=what, things=things, dossier=whose.dossier)
 
 
 def _deed(entry: Entry) -> Deed:
@@ -286,11 +288,19 @@ def _what(group: list[Entry], whose: _Reader) -> str:
     counts = _counts(group)
     if not counts:
         return _one_of(_noun(group[0]), whose, 0)
-    nouns = [(NOUNS.get(code, DATA), count) for code, count in counts.items()]
-    if len(nouns) == 1:
-        return _one_of(nouns[0][0], whose, nouns[0][1])
-    words = listed([_amount(noun, count) for noun, count in nouns])
+    if len(counts) == 1:
+        ((code, count),) = counts.items()
+        return _one_of(NOUNS.get(code, DATA), whose, count)
+    words = _things(group)
     return f"{words} van {whose.owner}" if whose.owner else words
+
+
+def _things(group: list[Entry]) -> str:
+    """The same without whose it is: "het zorgplan", "5 uitslagen en 2 metingen"."""
+    counts = _counts(group)
+    if not counts:
+        return _noun(group[0]).many
+    return listed([_thing(code, count) for code, count in counts.items()])
 
 
 def _one_of(noun: Noun, whose: _Reader, count: int) -> str:

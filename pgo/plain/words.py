@@ -60,8 +60,8 @@ PERSONAL: Final = Noun("de", "persoonsgegeven", "persoonsgegevens")
 class Deed:
     """What somebody did: `did`, and the same as a wish that was refused (`wanted`).
 
-    {times}, {what} and {dossier} are filled in; `wanted` says {what} or {dossier}, never both
-    with a long text, so that the easy form stays within twelve words.
+    Filled in are {times}, {what} (and whose it is), {things} (the same without whose) and
+    {dossier}. No form says {what} and {dossier} both: the easy form has twelve words at most.
     """
 
     did: str
@@ -70,7 +70,7 @@ class Deed:
 
 VIEW: Final = Deed("bekeek {times}{what}", "wilde {what} bekijken")
 SEARCH: Final = Deed("zocht {times}in {dossier}", "wilde in {dossier} zoeken")
-SEND: Final = Deed("zette {times}{what} in {dossier}", "wilde iets in {dossier} zetten")
+SEND: Final = Deed("zette {times}{things} in {dossier}", "wilde iets in {dossier} zetten")
 OTHER: Final = Deed("deed {times}iets in {dossier}", "wilde iets doen in {dossier}")
 COPY: Final = Deed("maakte {times}een kopie van {dossier}", "wilde een kopie maken van {dossier}")
 DEEDS: Final[Mapping[str, Deed]] = {

@@ -167,6 +167,23 @@ async def test_lines_that_arrive_much_later_do_not_stop_the_chain(store, keys, t
     await sound(store, keys)
 
 
+async def test_a_forged_line_in_the_next_place_is_not_built_upon(store, trail_of, entry, attack):
+    moody = Moody(store)
+    trail = trail_of(where=moody)
+    await trail.write("fenna", entry(n=1))
+    moody.refuse = Unavailable("down")
+    with pytest.raises(Unavailable):
+        await trail.write("fenna", entry(n=2))
+    moody.refuse = None
+    attack(
+        "INSERT INTO lines SELECT client, writer, 2, at, hash, zeroblob(32), sealed FROM lines"
+        " WHERE client = 'fenna' AND seq = 1"
+    )
+    with pytest.raises(Unavailable):
+        await trail.write("fenna", entry(n=3))
+    assert not trail.healthy
+
+
 async def test_a_write_of_the_store_that_hangs_up_refuses_everybody(trail_of, store, entry):
     trail = trail_of(where=Moody(store))
     started = asyncio.Event()
