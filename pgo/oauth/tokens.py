@@ -264,12 +264,7 @@ class Tokens:
         lives = seconds or self.lifetimes.operator
         if bool(scope) == bool(service) or not 0 < lives <= self.lifetimes.operator:
             raise BadValue("Give a scope or a service, and an hour at most.", place="token")
-        account = await registry.account(person)
-        if account is None or account.disabled:
-            raise NotFound("There is no such person.", place="person")
-        org = org or (account.orgs[0] if len(account.orgs) == 1 else "")
-        if org and org not in account.orgs:
-            raise BadValue("The person is not a member of this organisation.", place="org")
+        account, org = await _acting(registry, person, org)
         cap_of(scope)
         now, access = self.now(), self.secret()
         grant = Grant(
@@ -319,6 +314,17 @@ class Tokens:
         name = digest(text)
         sealed = await self._store.peek(space, name, self.now())
         return None if sealed is None else read(self._box, space, name, sealed)
+
+
+async def _acting(registry: Registry, person: str, org: str) -> tuple[Account, str]:
+    """The active person, and the organisation he acts for."""
+    account = await registry.account(person)
+    if account is None or account.disabled:
+        raise NotFound("There is no such person.", place="person")
+    org = org or (account.orgs[0] if len(account.orgs) == 1 else "")
+    if org and org not in account.orgs:
+        raise BadValue("The person is not a member of this organisation.", place="org")
+    return account, org
 
 
 def read(box: Box, space: str, name: str, sealed: bytes) -> Grant | None:
