@@ -3,7 +3,7 @@
 One table per kind of value, each row under the integer `rid` of its resource. Two columns are kept
 as numbers to keep an image small: `p` is the CRC-32 of the parameter's name, `sys` the first eight
 bytes of a BLAKE2b hash of a code system (both are only ever compared for equality; the plain words
-are in the commits). Measured on 2,000 observations: 2.5 times smaller than with words.
+are in the commits). 2,000 resources with 21 rows each: 3.1 MB, against 4.2 MB with words.
 
 `sys` is NULL for a `code` or `boolean`, whose system is implied, and 0 for a coding without one.
 `g` is 0, or the occurrence of a composite parameter that a row is part of.

@@ -1,0 +1,446 @@
+"""Random small dossiers and random searches, against an evaluator that reads the resources.
+
+The evaluator shares nothing with the code under test: it looks at the plain trees, compares with
+`Fraction` and `datetime`, and decides who sees what by the facet of each resource.
+"""
+
+import calendar
+import re
+import unicodedata
+from datetime import datetime, timedelta
+from fractions import Fraction
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+try:
+    ZONE = ZoneInfo("Europe/Amsterdam")
+except ZoneInfoNotFoundError:
+    pytest.skip("this machine has no time zone tables", allow_module_level=True)
+
+SYSTEMS = ["http://a", "http://b", None]
+CODES = ["1", "2", "x,y"]
+DATES = ["2023", "2024-03", "2024-03-31", "2024-04-01", "2024-03-31T01:30:00Z",
+         "2024-03-31T03:30:00", "2024-03-31T23:59:59.5+02:00", "1999-12-31"]  # fmt: skip
+NUMBERS = ["0", "1", "1.0", "1.04", "1.05", "0.95", "-1", "10", "1e1", "9.96", "100.00", "0.10"]
+UNITS = [
+    ("http://u", "mg", "mg"),
+    ("http://u", "g", "gram"),
+    (None, None, "mg"),
+    (None, None, None),
+]
+NAMES = ["Zoë", "zoe", "Zoelen", "de Vries", "DE  VRIES", "An", "Ân", "an na", "%"]
+IDS = ["1", "2", "3"]
+PREFIXES = ["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"]
+
+
+def one_or_more(draw, of):
+    return [of(draw) for _ in range(draw(st.integers(1, 2)))]
+
+
+def pick(draw, some):
+    return draw(st.sampled_from(some))
+
+
+def concept(draw):
+    codings = []
+    for _ in range(draw(st.integers(1, 2))):
+        system, code = pick(draw, SYSTEMS), pick(draw, CODES)
+        codings.append({"code": code, **({"system": system} if system else {})})
+    return {"coding": codings}
+
+
+def quantity(draw):
+    system, code, unit = pick(draw, UNITS)
+    made = {"value": Lexeme(pick(draw, NUMBERS)), "system": system, "code": code, "unit": unit}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def reference(draw):
+    return {"reference": f"{pick(draw, ['Patient', 'Group'])}/{pick(draw, IDS)}"}
+
+
+def observation(draw):
+    made = {"status": pick(draw, ["final", "amended"])}
+    if draw(st.booleans()):
+        made["code"] = concept(draw)
+    if draw(st.booleans()):
+        made["category"] = one_or_more(draw, concept)
+    if draw(st.booleans()):
+        made["valueQuantity"] = quantity(draw)
+    if draw(st.booleans()):
+        made["subject"] = reference(draw)
+    kind = draw(st.integers(0, 3))
+    if kind == 1:
+        made["effectiveDateTime"] = pick(draw, DATES)
+    elif kind > 1:
+        edges = sorted((pick(draw, DATES), pick(draw, DATES)), key=lambda d: interval(d)[0])
+        period = dict(zip(("start", "end"), edges, strict=True))
+        if kind == 3:  # open at one side
+            del period[pick(draw, ["start", "end"])]
+        made["effectivePeriod"] = period
+    if draw(st.booleans()):
+        made["component"] = [
+            {"code": concept(draw), "valueQuantity": quantity(draw)}
+            for _ in range(draw(st.integers(1, 2)))
+        ]
+    return {"resourceType": "Observation", **made}
+
+
+def patient(draw):
+    name = {"family": pick(draw, NAMES), "given": [pick(draw, NAMES)]}
+    made = {"name": [name]} if draw(st.booleans()) else {}
+    if draw(st.booleans()):
+        made["birthDate"] = pick(draw, DATES[:4])
+    return {"resourceType": "Patient", **made}
+
+
+def group(draw):
+    return {"resourceType": "Group", "actual": draw(st.booleans())}
+
+
+@st.composite
+def worlds(draw):
+    """[(tree, facet)] with unique ids per type."""
+    made = []
+    for make in (observation, patient, group):
+        many = draw(st.integers(0, 5 if make is observation else 3))
+        ids = [str(number + 1) for number in range(many)]
+        made += [({**make(draw), "id": id_}, draw(st.integers(0, 2))) for id_ in ids]
+    return made
+
+
+class Lexeme(float):
+    """A number for json that is written as it was given."""
+
+    def __new__(cls, text):
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    def __repr__(self):
+        return self.text
+
+
+# --- queries -------------------------------------------------------------------------------------
+
+
+def escape(text):
+    return re.sub(r"([\\,|$])", r"\\\1", text)
+
+
+def token_value(draw):
+    system, code = pick(draw, [None, "", "http://a", "http://b"]), pick(draw, CODES)
+    if system is None:
+        return escape(code)
+    return f"{system}|{pick(draw, ['', escape(code)]) if system else escape(code)}"
+
+
+def prefixed(some):
+    return lambda draw: pick(draw, PREFIXES) + pick(draw, some)
+
+
+def unit_value(draw):
+    unit = pick(draw, ["", "|http://u|mg", "|http://u|g", "||mg", "||gram", "|http://u|"])
+    return prefixed(NUMBERS)(draw) + unit
+
+
+def reference_value(draw):
+    return pick(draw, ["", "Patient/", "Group/"]) + pick(draw, IDS)
+
+
+def composite_value(draw):
+    return f"{token_value(draw)}${unit_value(draw)}"
+
+
+PARAMETERS = {
+    "Observation": {
+        "status": ("token", lambda draw: pick(draw, ["final", "amended"])),
+        "code": ("token", token_value),
+        "category": ("token", token_value),
+        "date": ("date", prefixed(DATES)),
+        "value-quantity": ("quantity", unit_value),
+        "subject": ("reference", reference_value),
+        "component-code-value-quantity": ("composite", composite_value),
+    },
+    "Patient": {
+        "name": ("string", lambda draw: escape(pick(draw, [*NAMES, "z", "vries", "n"]))),
+        "birthdate": ("date", prefixed(DATES)),
+    },
+}
+MODIFIERS = {"token": ["not"], "string": ["exact", "contains"], "reference": ["Patient"]}
+
+
+@st.composite
+def queries(draw):
+    type_ = pick(draw, sorted(PARAMETERS))
+    known = PARAMETERS[type_]
+    pairs = []
+    for _ in range(draw(st.integers(0, 3))):
+        code = pick(draw, sorted(known))
+        kind, make = known[code]
+        modifier = pick(draw, ["", "", "missing", *MODIFIERS.get(kind, [])])
+        if modifier == "missing":
+            pairs.append((f"{code}:missing", pick(draw, ["true", "false"])))
+            continue
+        if modifier == "Patient":
+            make = lambda draw: pick(draw, IDS)  # noqa: E731 - one value of another form
+        values = ",".join(make(draw) for _ in range(draw(st.integers(1, 2))))
+        pairs.append((f"{code}:{modifier}" if modifier else code, values))
+    keys = [code for code, (kind, _) in known.items() if kind != "composite"]
+    sort = [
+        pick(draw, ["", "-"]) + pick(draw, [*keys, "_id"]) for _ in range(draw(st.integers(0, 2)))
+    ]
+    return type_, pairs, sort
+
+
+# --- the evaluator -------------------------------------------------------------------------------
+
+FAR_PAST = datetime(1, 1, 2, tzinfo=ZONE)
+FAR_FUTURE = datetime(9999, 12, 30, tzinfo=ZONE)
+
+
+def interval(text):
+    """[start, end) as datetimes."""
+    shape = re.fullmatch(r"(\d+)(?:-(\d+))?(?:-(\d+))?(T.*)?", text)
+    year, month, day = int(shape[1]), int(shape[2] or 1), int(shape[3] or 1)
+    if shape[4]:
+        start = datetime.fromisoformat(text)
+        start = start.replace(tzinfo=start.tzinfo or ZONE).astimezone(ZoneInfo("UTC"))
+        width = timedelta(milliseconds=100) if "." in text else timedelta(seconds=1)
+        return start, start + width
+    start = datetime(year, month, day, tzinfo=ZONE)
+    if shape[3]:
+        following = start.date() + timedelta(days=1)
+    elif shape[2]:
+        following = start.date() + timedelta(days=calendar.monthrange(year, month)[1])
+    else:
+        following = start.date().replace(year=year + 1)
+    return start, datetime(following.year, following.month, following.day, tzinfo=ZONE)
+
+
+def fold(text):
+    plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return re.sub(r"\s+", " ", plain.lower()).strip()
+
+
+def extracted(tree, code):
+    """The plain values of a parameter."""
+    if code == "date":
+        if "effectiveDateTime" in tree:
+            return [interval(tree["effectiveDateTime"])]
+        period = tree.get("effectivePeriod")
+        if not period:
+            return []
+        start = interval(period["start"])[0] if "start" in period else FAR_PAST
+        return [(start, interval(period["end"])[1] if "end" in period else FAR_FUTURE)]
+    if code == "birthdate":
+        return [interval(tree["birthDate"])] if "birthDate" in tree else []
+    if code == "name":
+        return [part for name in tree.get("name", []) for part in (name["family"], *name["given"])]
+    if code == "status":
+        return [(None, tree["status"])]
+    if code in {"code", "category"}:
+        concepts = tree.get(code, [])
+        concepts = concepts if isinstance(concepts, list) else [concepts]
+        return [(c.get("system"), c["code"]) for one in concepts for c in one["coding"]]
+    if code == "value-quantity":
+        return [tree["valueQuantity"]] if "valueQuantity" in tree else []
+    if code == "subject":
+        return [tree["subject"]["reference"]] if "subject" in tree else []
+    return tree.get("component", [])
+
+
+def cut(text, at):
+    """Split where `at` is not escaped; escapes stay."""
+    return re.split(rf"(?<!\\){re.escape(at)}", text)
+
+
+def plain(text):
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def matches_token(value, asked):
+    parts = [plain(part) for part in cut(asked, "|")]
+    if len(parts) == 1:
+        return value[1] == parts[0]
+    system, code = parts
+    return value[0] == (system or None) and code in {"", value[1]}
+
+
+def compare(prefix, low, high, start, end):
+    """Intervals [low, high) of the resource and [start, end) asked."""
+    inside = start <= low and high <= end
+    return {
+        "eq": inside,
+        "ne": not inside,
+        "gt": high > end,
+        "lt": low < start,
+        "ge": high > end or inside,
+        "le": low < start or inside,
+        "sa": low >= end,
+        "eb": high <= start,
+    }[prefix]
+
+
+def unprefixed(text):
+    return (text[:2], text[2:]) if text[:2].isalpha() else ("eq", text)
+
+
+def matches_date(value, asked):
+    prefix, text = unprefixed(asked)
+    return compare(prefix, *value, *interval(text))
+
+
+def matches_quantity(value, asked):
+    prefix, rest = unprefixed(asked)
+    number, *unit = rest.split("|")
+    mine, theirs = Fraction(value["value"].text), Fraction(number)
+    if prefix in {"eq", "ne"}:
+        digits, _, exponent = number.partition("e")
+        places = len(digits.partition(".")[2]) - int(exponent or 0)
+        places += bool(exponent) and "." not in digits  # 1e1 counts as 1.0e1
+        half = Fraction(1, 2) * Fraction(10) ** -places
+        fits = (theirs - half <= mine < theirs + half) == (prefix == "eq")
+    else:
+        fits = {
+            "gt": mine > theirs, "sa": mine > theirs, "lt": mine < theirs, "eb": mine < theirs,
+            "ge": mine >= theirs, "le": mine <= theirs,
+        }[prefix]  # fmt: skip
+    if not unit:
+        return fits
+    system, code = unit
+    if system:
+        return fits and value.get("system") == system and code in {"", value.get("code")}
+    return fits and code in {value.get("code"), value.get("unit")}
+
+
+def matches_string(value, asked, modifier):
+    text = plain(asked)
+    if modifier == "exact":
+        return value == text
+    if modifier == "contains":
+        return fold(text) in fold(value)
+    return fold(value).startswith(fold(text))
+
+
+def matches_reference(value, asked, modifier):
+    if modifier:
+        return value == f"{modifier}/{asked}"
+    return value == asked if "/" in asked else value.endswith(f"/{asked}")
+
+
+def matches_composite(value, asked):
+    code, number = cut(asked, "$")
+    codes = [(c.get("system"), c["code"]) for c in value["code"]["coding"]]
+    quantity_fits = matches_quantity(value["valueQuantity"], number)
+    return quantity_fits and any(matches_token(one, code) for one in codes)
+
+
+def matches(tree, type_, name, text):
+    code, _, modifier = name.partition(":")
+    kind, values = PARAMETERS[type_][code][0], extracted(tree, code)
+    if modifier == "missing":
+        return (not values) == (text == "true")
+    test = {
+        "token": matches_token,
+        "date": matches_date,
+        "quantity": matches_quantity,
+        "string": lambda value, asked: matches_string(value, asked, modifier),
+        "reference": lambda value, asked: matches_reference(value, asked, modifier),
+        "composite": matches_composite,
+    }[kind]
+    found = any(test(value, asked) for value in values for asked in cut(text, ","))
+    return found != (modifier == "not")
+
+
+def sort_value(tree, type_, key):
+    code, turned = key.removeprefix("-"), key.startswith("-")
+    if code == "_id":
+        return tree["id"]
+    edge = max if turned else min
+    kind, values = PARAMETERS[type_][code][0], extracted(tree, code)
+    if not values:
+        return None
+    if kind == "token":
+        return edge(code for _, code in values)
+    if kind == "date":
+        return edge(low for low, _ in values)
+    if kind == "quantity":
+        return edge(Fraction(value["value"].text) for value in values)
+    return edge(fold(value) for value in values) if kind == "string" else edge(values)
+
+
+def ordered(trees, type_, sort):
+    for key in reversed(sort):
+        known = [(sort_value(tree, type_, key), tree) for tree in trees]
+        present = [pair for pair in known if pair[0] is not None]
+        present.sort(key=lambda pair: pair[0], reverse=key.startswith("-"))
+        if key.startswith("-"):  # ties stay as they came
+            turned = sorted({pair[0] for pair in present}, reverse=True)
+            present = [p for value in turned for p in known if p[0] == value]
+        trees = [tree for _, tree in present] + [tree for value, tree in known if value is None]
+    return trees
+
+
+def expected(world, facets, type_, pairs, sort):
+    mine = [t for t, facet in world if facet in facets and t["resourceType"] == type_]
+    mine = [t for t in mine if all(matches(t, type_, name, text) for name, text in pairs)]
+    return [tree["id"] for tree in ordered(mine, type_, sort)]
+
+
+def expected_includes(world, facets, found):
+    seen = {f"{t['resourceType']}/{t['id']}" for t, facet in world if facet in facets}
+    mine = [t for t, _ in world if t["resourceType"] == "Observation" and t["id"] in found]
+    wanted = {ref for tree in mine for ref in extracted(tree, "subject")} & seen
+    names = [f"{t['resourceType']}/{t['id']}" for t, _ in world]
+    return [name.partition("/")[2] for name in names if name in wanted]
+
+
+BOUNDED = settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow,
+    HealthCheck.function_scoped_fixture])  # fmt: skip
+FACETS = st.sets(st.integers(0, 2)).map(sorted)
+
+
+def filled(new_world, world):
+    made = new_world()
+    for tree, facet in world:
+        made.put(tree, facet=facet)
+    return made
+
+
+@BOUNDED
+@given(worlds(), queries(), FACETS)
+def test_a_search_finds_what_reading_everything_finds(new_world, only, world, query, facets):
+    type_, pairs, sort = query
+    sorting = [("_sort", ",".join(sort))] if sort else []
+    made = filled(new_world, world)
+    try:
+        found = made.ask(type_, *pairs, *sorting, visible=only(facets))
+        assert found == expected(world, facets, type_, pairs, sort)
+        if type_ == "Observation":
+            include = ("_include", "Observation:subject")
+            added = made.add(type_, *pairs, include, visible=only(facets))
+            assert added == expected_includes(world, facets, found)
+    finally:
+        made.close()
+
+
+@settings(BOUNDED, max_examples=100)
+@given(worlds(), queries(), FACETS)
+def test_what_is_hidden_changes_nothing(new_world, only, world, query, facets):
+    type_, pairs, sort = query
+    pairs = [*pairs, *([("_sort", ",".join(sort))] if sort else [])]
+    answers = []
+    for some in (world, [one for one in world if one[1] in facets]):
+        made = filled(new_world, some)
+        try:
+            found = made.ask(type_, *pairs, visible=only(facets))
+            star = made.add(type_, *pairs, ("_include", "*"), visible=only(facets))
+            answers.append((found, star))
+        finally:
+            made.close()
+    assert answers[0] == answers[1]
