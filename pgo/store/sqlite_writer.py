@@ -24,7 +24,7 @@ T = TypeVar("T")
 Act = Callable[[sqlite3.Connection], T]
 MOST_JOBS, MOST_BYTES = 64, 4_000_000  # of one transaction
 CHECKPOINT = 4_000_000  # bytes written, about, before the log is moved into the file
-SCRUB_PATIENCE = 200  # milliseconds to wait for readers before the log is emptied
+SCRUB_PATIENCE = 100  # milliseconds to wait for readers before the log is emptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +171,10 @@ class Writer:
         A reader of ours holds the log for microseconds; a foreign one may hold it for long, and
         the writer must not wait for that.
         """
-        self._scrub = self._scrub or any(job.scrub for job in jobs)
-        if self._scrub:
-            self._connection.execute(f"PRAGMA busy_timeout={SCRUB_PATIENCE}").fetchall()
+        asked = any(job.scrub for job in jobs)
+        if asked or self._scrub:
+            patience = SCRUB_PATIENCE if asked else 0
+            self._connection.execute(f"PRAGMA busy_timeout={patience}").fetchall()
             self._scrub = bool(self._move("TRUNCATE"))
             self._connection.execute("PRAGMA busy_timeout=5000").fetchall()
 

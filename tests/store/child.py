@@ -2,8 +2,15 @@
 
 import asyncio
 import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
+from pgo import errors
 from pgo.store import open_store
 from pgo.store.contract import Commit, Line, NotNext
 
@@ -86,6 +93,57 @@ async def hold(store, client, _):
         await asyncio.sleep(3600)
 
 
+async def until_it_fails(store, client, relieve):
+    """Push and commit until the disk says no; then look at what is there, and go on."""
+    done = 0
+    try:
+        while True:
+            ids = {os.urandom(16): os.urandom(20_000) for _ in range(10)}
+            await store.keep_bodies(client, ids)
+            await store.append(
+                client, Commit(done + 1, (*ids,), b"s", line(client, "log", done + 1, b""))
+            )
+            done += 1
+    except errors.PgoError as error:
+        say(type(error).__name__)
+    log = await store.commits(client, 0, 10_000)
+    there = await store.bodies(client, [id_ for commit in log for id_ in commit.bodies])
+    whole = await store.head(client) == len(log) == done > 0
+    say("nothing half" if whole and len(there) == 10 * done else "half")
+    relieve()
+    await store.append(client, commit(client, done + 1, b"after"))
+    say("and going on")
+
+
+async def fill(store, client, mounted):
+    """On a disk of a few MB, mounted for this process alone."""
+    ballast = Path(mounted) / "ballast"
+    ballast.write_bytes(bytes(1_000_000))
+    await until_it_fails(store, client, ballast.unlink)
+
+
+async def faulty(store, client, _):
+    """With a limit on the size of files: the next write into them fails (EFBIG)."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    await until_it_fails(
+        store, client, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    )
+
+
+def on_a_small_disk(address, *arguments):
+    """Start again where a small disk can be mounted: in name spaces of its own."""
+    folder = Path(address.removeprefix("sqlite:///")).parent
+    folder.mkdir()
+    inner = shlex.join([sys.executable, __file__, address, *arguments[:-1], str(folder)])
+    mount = f"mount -t tmpfs -o size=6m tmpfs {shlex.quote(str(folder))}"
+    script = f"{mount} || {{ echo no rights; exit 0; }}; {inner}"
+    subprocess.run(
+        [shutil.which("unshare") or sys.exit("no rights"), "-rm", "sh", "-c", script], check=True
+    )
+
+
 async def main(address, what, client, argument):
     store = await open_store(address, strict=False, mongo_standalone=True)
     try:
@@ -95,10 +153,15 @@ async def main(address, what, client, argument):
             "forever": forever,
             "bodies": bodies,
             "hold": hold,
+            "fill": fill,
+            "faulty": faulty,
         }[what](store, client, argument)
     finally:
         await store.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    if "fill" in sys.argv and not sys.argv[-1]:
+        on_a_small_disk(*sys.argv[1:])
+    else:
+        asyncio.run(main(*sys.argv[1:]))
