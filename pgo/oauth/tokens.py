@@ -257,8 +257,7 @@ class Tokens:
 
         Raises:
             errors.NotFound: no such (active) person.
-            errors.BadValue: neither or both of scope and service, a lifetime over an hour, or an
-                organisation the person is not a member of.
+            errors.BadValue: not one of scope and service, too long, or not a member of `org`.
             errors.InvalidScope: a malformed scope.
         """
         lives = seconds or self.lifetimes.operator

@@ -257,7 +257,7 @@ async def test_d12_stuck_sign_ins_do_not_hold_up_anybody_else(world):
     await world.caller(token)
     await to_thread.run_sync(lambda: None, limiter=CapacityLimiter(1))
     await to_thread.run_sync(lambda: None)
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < 2
     assert sum(not task.done() for task in waiting) == 50
     world.registry.client = registry_client
     release.set()
