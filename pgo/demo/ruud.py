@@ -63,6 +63,8 @@ def _grants(today: date) -> tuple[dict[str, Any], ...]:
                categories=["medicatie", "zorgplan", "uitslagen", "metingen"]),
         permit("g-ruud-tom", *himself, "p-tom", made, actions=both, categories=helped),
         permit("g-ruud-linda", *himself, "p-linda", made, categories=reading),
+        permit("g-ruud-linda-gezin", *himself, "p-linda", made, actions=["toevoegen"],
+               categories=["gezin"]),
         permit("g-ruud-apotheek", *himself, "org:vechtapotheek", made, actions=both,
                categories=["medicatie", "allergieen"]),
         cast.provider_permit(*himself, cast.ZIEKENHUIS, made),
@@ -91,5 +93,5 @@ def _own(today: date) -> tuple[Own, ...]:
         own.entry(KEY, KEY, "dagboek", moment(today, 2, "19:30"),
                   "Ik heb gewandeld. Ik was niet moe."),
         own.entry(KEY, "p-linda", "gezin", moment(today, 30, "21:00"),
-                  "Onze moeder is ziek. Ruud weet dat nog niet."),
+                  "Onze moeder is ziek. Wij praten er samen met Ruud over."),
     )  # fmt: skip

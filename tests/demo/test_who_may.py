@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from pgo.consent.categories import classify
 from pgo.consent.check import check
 from pgo.demo import families
 
@@ -78,6 +79,9 @@ CASES = [
     case("p-linda", "ruud", "zorgplan", True),
     case("p-linda", "ruud", "metingen", False, reason="WEIGERING_WINT"),
     case("p-linda", "ruud", "uitslagen", False),
+    case("p-linda", "ruud", "gezin", True, action="toevoegen"),
+    case("p-linda", "ruud", "gezin", False),
+    case("p-anja", "ruud", "gezin", True),
     case("p-visser", "ruud", "uitslagen", True, role="huisarts", **MOLEN),
     case("p-poh", "ruud", "medicatie", True, role="poh", **MOLEN),
     case("p-poh", "ruud", "behandeling", False, role="poh", **MOLEN),
@@ -91,3 +95,15 @@ def test_the_rules_decide_as_the_family_meant_it(row):
     report = check({"world": world(), "cases": [row]})
     assert report.failures == ()
     assert report.unreadable == ()
+
+
+@pytest.mark.parametrize("family", ALL, ids=lambda family: family.key)
+def test_people_may_write_what_they_wrote(family):
+    rows = []
+    for own in family.own:
+        (category,) = classify(own.release, own.resource)
+        more = {"action": "toevoegen"}
+        if own.author == family.key:
+            more["reason"] = "ZELF"
+        rows.append(case(own.author, family.key, category, True, **more))
+    assert check({"world": world(), "cases": rows}).failures == ()
