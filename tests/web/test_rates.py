@@ -1,0 +1,221 @@
+"""Counters that all workers share."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgo import rates
+from pgo.errors import TooMany
+from pgo.rates import EMERGENCY, EXPORT, INVITE, LOGIN, ROWS, WAYS, Rates
+from pgo.settings import Settings
+
+
+class Hand:
+    """A clock moved by hand."""
+
+    def __init__(self, now=1000.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Hand()
+
+
+@pytest.fixture
+def counters(tmp_path, clock):
+    made = Rates(tmp_path / "rates", clock)
+    yield made
+    made.close()
+
+
+def test_a_burst_passes_and_the_next_waits_for_one_token(counters, clock):
+    assert [counters.check("a", 20, 60) for _ in range(60)] == [0.0] * 60
+    assert counters.check("a", 20, 60) == pytest.approx(0.05)
+    clock.now += 0.05
+    assert counters.check("a", 20, 60) == 0.0
+    assert counters.check("a", 20, 60) > 0
+
+
+def test_a_refusal_costs_nothing(counters, clock):
+    for _ in range(5):
+        counters.check("a", 1, 1)
+    clock.now += 1
+    assert counters.check("a", 1, 1) == 0.0
+
+
+def test_one_key_does_not_spend_what_another_has(counters):
+    while not counters.check("greedy", 1, 5):
+        pass
+    assert counters.check("modest", 1, 5) == 0.0
+
+
+def test_a_bucket_is_never_more_than_full(counters, clock):
+    counters.check("a", 10, 3)
+    clock.now += 10_000
+    assert [counters.check("a", 10, 3) == 0.0 for _ in range(4)] == [True, True, True, False]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rate=st.floats(0.01, 100),
+    burst=st.integers(1, 20),
+    pauses=st.lists(st.floats(0, 5), min_size=1, max_size=60),
+)
+def test_it_allows_exactly_what_a_token_bucket_allows(tmp_path_factory, rate, burst, pauses):
+    clock = Hand()
+    counters = Rates(tmp_path_factory.mktemp("rates") / "r", clock)
+    tokens = float(burst)
+    for pause in pauses:
+        clock.now += pause
+        tokens = min(burst, tokens + pause * rate)
+        wait = counters.check("a", rate, burst)
+        if abs(tokens - 1) < 1e-3:  # on the edge, rounding decides
+            break
+        assert (wait == 0) == (tokens > 1)
+        if wait:
+            assert wait == pytest.approx((1 - tokens) / rate, abs=1e-3)
+        tokens -= wait == 0
+    counters.close()
+
+
+def test_two_workers_share_the_count(tmp_path, clock):
+    one, two = Rates(tmp_path / "r", clock), Rates(tmp_path / "r", clock)
+    assert [one.check("a", 1, 2), two.check("a", 1, 2)] == [0.0, 0.0]
+    assert one.check("a", 1, 2) > 0
+    assert two.check("a", 1, 2) > 0
+    one.close()
+    two.close()
+
+
+def spend(path, start, passed):
+    counters = Rates(Path(path))
+    start.wait()
+    passed.put(sum(counters.check("a", 1e-6, 500) == 0.0 for _ in range(400)))
+
+
+def test_eight_processes_together_get_no_token_more_than_there_are(tmp_path):
+    context = multiprocessing.get_context("fork")
+    start, passed = context.Event(), context.Queue()
+    args = (str(tmp_path / "r"), start, passed)
+    processes = [context.Process(target=spend, args=args) for _ in range(8)]
+    for process in processes:
+        process.start()
+    start.set()
+    total = sum(passed.get(timeout=30) for _ in processes)
+    for process in processes:
+        process.join()
+    assert total == 500
+
+
+def test_a_clock_that_starts_anew_locks_nobody_out(counters, clock):
+    clock.now = 9_000_000.0
+    counters.require(LOGIN, "a")
+    clock.now = 5.0
+    counters.require(LOGIN, "a")
+
+
+def test_no_name_is_on_disk_and_only_we_may_read_it(counters, tmp_path):
+    counters.check("Jan de Vries", 1, 5)
+    assert b"Vries" not in (tmp_path / "rates").read_bytes()
+    assert (tmp_path / "rates").stat().st_mode & 0o077 == 0
+
+
+def test_a_broken_file_is_made_anew(tmp_path):
+    (tmp_path / "r").write_bytes(b"something else")
+    counters = Rates(tmp_path / "r")
+    assert counters.check("a", 1, 1) == 0.0
+    counters.close()
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path):
+    (tmp_path / "other").write_bytes(b"")
+    (tmp_path / "r").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic"):
+        Rates(tmp_path / "r")
+
+
+def test_a_flood_of_keys_keeps_the_longest_waits(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(rates, "ROWS", 1)
+    counters = Rates(tmp_path / "small", clock)
+    while not counters.check("slow", 0.001, 3):
+        pass
+    for n in range(50 * WAYS):
+        assert counters.check(f"key {n}", 1, 5) == 0.0
+    assert counters.check("slow", 0.001, 3) > 0
+    counters.close()
+    assert ROWS > 1000
+
+
+def test_too_many_says_when_to_come_back_in_whole_seconds(counters):
+    for _ in range(LOGIN.burst):
+        counters.require(LOGIN, "jan")
+    with pytest.raises(TooMany) as refused:
+        counters.require(LOGIN, "jan")
+    assert refused.value.headers == {"Retry-After": "12"}
+    counters.require(INVITE, "jan")
+    counters.require(LOGIN, "piet")
+
+
+@pytest.mark.parametrize(
+    ("limit", "at_once", "seconds"),
+    [
+        (rates.person(Settings()), 60, 60 / 20),
+        (rates.app(Settings()), 100, 1),
+        (LOGIN, 5, 60),
+        (INVITE, 10, 86_400),
+        (EMERGENCY, 3, 3_600),
+        (EXPORT, 1, 3_600),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_named_limits_hold_and_come_back(limit, at_once, seconds, counters, clock):
+    def passed():
+        return sum(counters.check("x", limit.rate, limit.burst) == 0.0 for _ in range(200))
+
+    assert passed() == at_once
+    clock.now += seconds + 0.001
+    assert passed() == at_once
+
+
+def test_an_export_can_start_when_the_other_is_done(counters):
+    counters.require(EXPORT, "jan")
+    with pytest.raises(TooMany):
+        counters.require(EXPORT, "jan")
+    counters.done(EXPORT, "jan")
+    counters.done(EXPORT, "nobody")
+    counters.require(EXPORT, "jan")
+
+
+def test_a_holder_that_is_stopped_stops_nobody(tmp_path):
+    """Another process holds the row: the count goes on without the lock."""
+    counters = Rates(tmp_path / "r")
+    row, _ = counters._place("a")
+    context = multiprocessing.get_context("fork")
+    held, done = context.Event(), context.Event()
+
+    def hold():
+        other = Rates(tmp_path / "r")
+        assert other._lock(row)
+        held.set()
+        done.wait(20)
+
+    process = context.Process(target=hold)
+    process.start()
+    assert held.wait(20)
+    started = time.perf_counter()
+    assert counters.check("a", 1, 1) == 0.0
+    assert counters.check("a", 1, 1) > 0
+    assert time.perf_counter() - started < 1
+    done.set()
+    process.join()
+    counters.close()
