@@ -1,0 +1,314 @@
+"""No BSN is kept, wherever it stands and however it is written; what only looks like one stays."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgo.fhir import bsn, elfproef, text, validate, xml
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data/fhir"
+SYSTEM = "http://fhir.nl/fhir/NamingSystem/bsn"
+OID = "2.16.840.1.113883.2.4.6.3"
+NUMBER = "999990019"  # synthetic: the series 9999 is not given out
+SHORT = "12345672"  # synthetic: passes with its zero in front
+MASKED = {"extension": [{"url": bsn.ABSENT, "valueCode": "masked"}]}
+
+
+def masked(resource):
+    tree = text.parse(json.dumps(resource).encode())
+    count = bsn.mask(tree)
+    assert bsn.mask(tree) == 0
+    return orjson.loads(text.dump(tree)), count
+
+
+def everything(resource):
+    """All digits of a resource, also those inside attachments, without what may separate them."""
+    words = json.dumps(resource, ensure_ascii=False)
+    for data in re.findall(r'"(?:data|content)": "([^"]*)"', words):
+        raw = base64.b64decode(data)
+        words += raw.decode("utf-16" if raw[:1] in b"\xff\xfe" else "latin-1")
+    return re.sub(r"[^0-9A-Za-z]|\\u[0-9a-f]{4}", "", words)
+
+
+def b64(words, charset="utf-8"):
+    return base64.b64encode(words.encode(charset)).decode()
+
+
+def attachment(words, kind="text/plain", charset="utf-8"):
+    return {"resourceType": "Media", "content": {"contentType": kind, "data": b64(words, charset)}}
+
+
+def div(inside):
+    return {"text": {"div": f'<div xmlns="http://www.w3.org/1999/xhtml">{inside}</div>'}}
+
+
+N = NUMBER
+PLACES = {
+    "identifier": {"identifier": [{"system": SYSTEM, "value": N}]},
+    "identifier by oid": {"identifier": [{"system": f"urn:oid:{OID}", "value": N}]},
+    "identifier by bare oid": {"identifier": [{"system": OID, "value": N}]},
+    "identifier, https and capitals": {
+        "identifier": [{"system": "https://fhir.nl/fhir/NamingSystem/BSN/", "value": N}]
+    },
+    "identifier without system": {"identifier": [{"value": N}]},
+    "identifier by type": {
+        "identifier": [{"type": {"coding": [{"code": "NNNLD"}]}, "system": "urn:x", "value": N}]
+    },
+    "identifier by words": {"identifier": [{"type": {"text": "BSN"}, "value": "9999.90.019"}]},
+    "rendered value": {
+        "identifier": [
+            {"system": SYSTEM, "_value": {"extension": [{"url": "x", "valueString": N}]}}
+        ]
+    },
+    "logical reference": {"subject": {"identifier": {"system": SYSTEM, "value": N}}},
+    "assigner": {"identifier": [{"assigner": {"identifier": {"system": SYSTEM, "value": N}}}]},
+    "coding": {"code": {"coding": [{"system": SYSTEM, "code": N}]}},
+    "reference": {"subject": {"reference": f"Patient?identifier={SYSTEM}|{N}"}},
+    "reference, encoded": {
+        "subject": {
+            "reference": f"Patient?identifier=http%3A%2F%2Ffhir.nl%2FNamingSystem%2Fbsn%7C{N}"
+        }
+    },
+    "reference by oid": {"subject": {"reference": f"Patient?identifier=urn:oid:{OID}|{N}"}},
+    "reference without system": {"subject": {"reference": f"Patient?identifier={N}"}},
+    "absolute reference": {"subject": {"reference": f"https://x.test/fhir/Patient?bsn={N}&a=1"}},
+    "display": {"subject": {"display": f"J. Jansen ({N})"}},
+    "contained": {
+        "contained": [{"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": N}]}]
+    },
+    "narrative": div(f"<p>BSN: {N}</p>"),
+    "narrative alone": div(f"<td>{N}</td>"),
+    "narrative in a title": div(f'<p title="{N}">x</p>'),
+    "narrative over cells": div("<td>BSN</td>\n <td>9999 90 019</td>"),
+    "narrative by entities": div("&#57;99990019 en 9999&#160;90&#160;019"),
+    "narrative, label behind": div(f"<p>Id {N} (BSN)</p>"),
+    "note": {"note": [{"text": f"Mevrouw heeft nummer {N}, zie dossier."}]},
+    "note with dots": {"note": [{"text": "nr 9999.90.019."}]},
+    "note with dashes": {"note": [{"text": "nr 999-990-019"}]},
+    "note with spaces": {"note": [{"text": "nr 999 990 019"}]},
+    "note with thin spaces": {"note": [{"text": "nr 999\u2009990\u2009019"}]},
+    "note the old way": {"note": [{"text": "nr 99.99.90.019"}]},
+    "note with a label and odd spaces": {"note": [{"text": "burgerservicenummer: 9 9999 0019"}]},
+    "note with a label stuck on": {"note": [{"text": f"bsn{N}"}]},
+    "note with a sofinummer": {"note": [{"text": f"Sofi-nr. {N}"}]},
+    "note in a row": {"note": [{"text": f"{N},{N};{N}/{N}"}]},
+    "note over lines": {"note": [{"text": f"a\n{N}\nb"}]},
+    "full width digits": {"note": [{"text": "".join(chr(ord(digit) + 0xFEE0) for digit in N)}]},
+    "hl7v2": {"note": [{"text": f"PID|1||{N}^^^NLMINBIZA^NNNLD"}]},
+    "family name": {"name": [{"family": f"Jansen {N}"}]},
+    "given name": {"name": [{"given": ["Jan", N]}]},
+    "address line": {"address": [{"line": [f"Dorpsstraat 1 {N}"]}]},
+    "e-mail": {"telecom": [{"system": "email", "value": f"{N}@x.test"}]},
+    "title": {"title": f"Ontslagbrief_{N}"},
+    "extension text": {"extension": [{"url": "http://x.test/e", "valueString": N}]},
+    "extension number": {"extension": [{"url": "http://x.test/bsn", "valueInteger": int(N)}]},
+    "extension code text": {"extension": [{"url": "urn:bsn", "valueMarkdown": "9999.90.019"}]},
+    "extension identifier": {
+        "extension": [{"url": "x", "valueIdentifier": {"system": SYSTEM, "value": N}}]
+    },
+    "answer": {"item": [{"text": "Wat is uw BSN?", "answer": [{"valueInteger": int(N)}]}]},
+    "quantity answer": {
+        "item": [{"text": "BSN", "answer": [{"valueQuantity": {"value": int(N)}}]}]
+    },
+    "parameter": {"parameter": [{"name": "bsn", "valueString": N}]},
+    "attachment title": {"content": [{"attachment": {"title": f"{N}.pdf"}}]},
+    "attachment url": {"content": [{"attachment": {"url": f"https://x.test/{N}.pdf"}}]},
+    "bundle link": {
+        "link": [{"relation": "self", "url": f"https://x.test/Patient?identifier={N}"}]
+    },
+    "if none exist": {"entry": [{"request": {"ifNoneExist": f"identifier={SYSTEM}|{N}"}}]},
+    "attachment": attachment(f"Naam: Jansen\nBSN {N}\n"),
+    "attachment alone": attachment(f"{N}\r\n"),
+    "attachment in latin-1": attachment(f"Zoë {N}", charset="latin-1"),
+    "attachment in utf-16": attachment(f"Zoë {N}", charset="utf-16"),
+    "attachment in cda": attachment(
+        f'<?xml version="1.0"?><ClinicalDocument><id extension="{N}" root="{OID}"/>'
+        f'<id root="{OID}" extension="{N}"/><p>nummer {N}</p></ClinicalDocument>',
+        "text/xml",
+    ),
+    "attachment in fhir": attachment(
+        json.dumps(
+            {"identifier": [{"system": SYSTEM, "value": N}, {"value": N, "system": SYSTEM}]}
+        ),
+        "application/fhir+json",
+    ),
+    "attachment in rtf": attachment(rf"{{\rtf1 \b BSN\b0 : {N}}}", "application/rtf"),
+    "attachment without type": {"data": b64(f"BSN {N}")},
+    "stu3 binary": {"resourceType": "Binary", "contentType": "text/plain", "content": b64(N)},
+}
+
+
+@pytest.mark.parametrize("resource", PLACES.values(), ids=PLACES.keys())
+def test_it_is_gone_from(resource):
+    after, count = masked(resource)
+    assert NUMBER not in everything(after)
+    assert NUMBER not in str(after)
+    assert count >= 1
+
+
+SHORTS = {
+    "labelled": {"note": [{"text": f"BSN {SHORT}"}]},
+    "labelled in markdown": {"note": [{"text": f"**BSN:** {SHORT}"}]},
+    "labelled with dots": {"note": [{"text": "BSN: 123.45.672"}]},
+    "label behind": {"note": [{"text": f"Id {SHORT} (BSN)"}]},
+    "identifier by words": {"identifier": [{"type": {"text": "BSN"}, "value": SHORT}]},
+    "answer": {"item": [{"text": "Wat is uw BSN?", "answer": [{"valueInteger": int(SHORT)}]}]},
+}
+
+
+@pytest.mark.parametrize("resource", SHORTS.values(), ids=SHORTS.keys())
+def test_eight_digits_go_when_they_are_called_a_bsn(resource):
+    after, count = masked(resource)
+    assert SHORT not in everything(after)
+    assert count == 1
+
+
+STAYS = {
+    "snomed code": {
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "275711006"}]}
+    },
+    "snomed code in words": div('<span title="Serumtest (275711006 - SNOMED CT)">x</span>'),
+    "snomed before": {"note": [{"text": "SNOMED CT 275711006"}]},
+    "code without system": {"code": {"coding": [{"code": N}]}},
+    "other identifier": {"identifier": [{"system": "http://x.test/labnr", "value": N}]},
+    "uzi number": {
+        "identifier": [{"system": "http://fhir.nl/fhir/NamingSystem/uzi-nr-pers", "value": N}]
+    },
+    "agb": {"identifier": [{"system": "http://fhir.nl/fhir/NamingSystem/agb-z", "value": SHORT}]},
+    "short identifier": {"identifier": [{"value": SHORT}]},
+    "telephone": {"telecom": [{"system": "phone", "value": N}]},
+    "telephone in words": {"note": [{"text": f"bel +31 {N} of 0031{N} of 06-{SHORT}"}]},
+    "id": {"id": N, "subject": {"reference": f"Patient/{N}"}},
+    "full url": {"entry": [{"fullUrl": f"https://x.test/fhir/Patient/{N}"}]},
+    "query with another system": {"subject": {"reference": f"Patient?identifier=urn:x|{N}"}},
+    "lot": {"lotNumber": N},
+    "quantity": {"valueQuantity": {"value": int(N), "unit": N}},
+    "integer": {"extension": [{"url": "http://x.test/count", "valueInteger": int(N)}]},
+    "value code": {"extension": [{"url": "http://x.test/e", "valueCode": N}]},
+    "fails the test": {"note": [{"text": "BSN 123456789, 999990018 of 000000000"}]},
+    "eight digits": {"note": [{"text": f"order {SHORT}"}]},
+    "ten digits": {"note": [{"text": f"0{N} {N}0"}]},
+    "in a word": {"note": [{"text": f"NL{N}B01 x{N}"}]},
+    "decimal": {"note": [{"text": f"{N}.5 en 1.{N}"}]},
+    "oid": {"note": [{"text": f"1.2.{N}.4"}]},
+    "dates": {"note": [{"text": "2024-01-02 10:30, 01-02-2024 t/m 12.03.2024"}]},
+    "longer row of numbers": {"note": [{"text": "120 999 990 019 140"}]},
+    "uuid": {"note": [{"text": "16b3194d-8fdf-11ec-5622-020000999990"}]},
+    "picture": div(f'<img src="data:image/png;base64,AAAA+{N}+AA=" alt=""/>'),
+    "sampled data": {"valueSampledData": {"origin": {"value": 0}, "data": f"{N} {N}"}},
+    "pdf": {"contentType": "application/pdf", "data": b64(N)},
+    "codes in a document": attachment(
+        f'<?xml version="1.0"?><x><code code="{N}" codeSystem="2.16.840.1.113883.6.96"/></x>',
+        "application/xml",
+    ),
+}
+
+
+@pytest.mark.parametrize("resource", STAYS.values(), ids=STAYS.keys())
+def test_it_is_left_alone(resource):
+    after, count = masked(resource)
+    assert after == resource
+    assert count == 0
+
+
+def test_the_system_stays_and_the_value_says_why_it_is_absent():
+    given = {"use": "official", "system": SYSTEM, "value": N, "period": {"start": "2020"}}
+    after, count = masked({"resourceType": "Patient", "identifier": [given]})
+    expected = {"use": "official", "system": SYSTEM, "_value": MASKED, "period": {"start": "2020"}}
+    assert list(after["identifier"][0].items()) == list(expected.items())
+    assert count == 1
+    assert validate.validate("r4", text.parse(json.dumps(after).encode())) == ()
+    assert validate.validate("stu3", text.parse(json.dumps(after).encode())) == ()
+
+
+def test_words_around_it_and_number_lexemes_stay():
+    raw = b'{"valueDecimal":1.00,"note":[{"text":"voor 999990019 na"}]}'
+    tree = text.parse(raw)
+    assert bsn.mask(tree) == 1
+    assert text.dump(tree).decode() == '{"valueDecimal":1.00,"note":[{"text":"voor ••••••••• na"}]}'
+
+
+def test_an_attachment_that_changed_has_a_right_size_and_hash():
+    words = f"Zoë, BSN {N}."
+    given = {"contentType": "text/plain", "data": b64(words), "size": 1, "hash": "x"}
+    after, _ = masked({"content": [{"attachment": given}]})
+    found = after["content"][0]["attachment"]
+    raw = base64.b64decode(found["data"])
+    assert raw.decode() == "Zoë, BSN *********."
+    assert found["size"] == len(raw)
+    digest = hashlib.sha1(raw, usedforsecurity=False).digest()
+    assert found["hash"] == base64.b64encode(digest).decode()
+
+
+def test_the_eleven_test():
+    for good in ("999990019", "111222333", "123456782", "012345672", "12345672", "9999.90.019"):
+        assert elfproef.valid(good)
+    for bad in ("999990018", "000000000", "1234567", "1234567820", "", "abc"):
+        assert not elfproef.valid(bad)
+
+
+def _completed(eight):
+    """Eight digits and the ninth that makes the test pass, if there is one."""
+    total = sum(w * int(digit) for w, digit in zip(range(9, 1, -1), str(eight), strict=True))
+    return f"{eight}{total % 11 % 10}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(10_000_000, 99_999_999).map(_completed).filter(elfproef.valid),
+    st.sampled_from(["{}", "BSN {}", "({})", "a {} b", "<b>{}</b>", "x:{}", "{}, {}", "'{}'"]),
+)
+def test_every_valid_number_goes_from_free_text(number, words):
+    hidden, count = elfproef.hide_in_text(words.replace("{}", number))
+    assert number not in hidden
+    assert count == words.count("{}")
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.text("bsn 9|=.", max_size=8) | st.just(SYSTEM) | st.just(N),
+    lambda one: (
+        st.lists(one, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["system", "value", "_value", "type", "url", "data", "contentType", "text"]
+            ),
+            one,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["identifier", "value", "extension"]), JUNK, max_size=3))
+def test_no_junk_makes_it_fall_over_and_twice_is_once(junk):
+    tree = text.parse(json.dumps(junk).encode())
+    bsn.mask(tree)
+    after = text.dump(tree)
+    assert bsn.mask(tree) == 0
+    assert text.dump(tree) == after
+
+
+@pytest.mark.outside
+def test_in_published_examples_only_persons_numbers_go():
+    if not DATA.is_dir():
+        pytest.skip("the folder with outside test data is not beside the checkout")
+    hits = {}
+    for release, folder in (("r4", "Nictiz-R4-zib2020/examples"), ("stu3", "Nictiz-STU3-Zib2017")):
+        for file in (DATA / folder).rglob("*.xml"):
+            if "xample" not in str(file.parent):
+                continue
+            tree = xml.from_xml(file.read_bytes(), release)
+            numbers = re.findall(rf'"{SYSTEM}","value":"(\d+)"', text.dump(tree).decode())
+            if bsn.mask(tree):
+                hits[file.name] = tree["resourceType"]
+            assert not any(number in text.dump(tree).decode() for number in numbers)
+    assert set(hits.values()) == {"Patient"}
