@@ -40,14 +40,14 @@ async def merged(pages: Iterable[Page]) -> AsyncIterator[Line]:
     waiting: list[tuple[int, int, Line]] = []
     chains = [_Chain(page) for page in pages]
 
-    async def advance(index: int, since: int) -> None:
+    async def advance(index: int) -> None:
         line = await chains[index].next()
         if line is not None:
-            heapq.heappush(waiting, (max(since, line.at), index, line))
+            heapq.heappush(waiting, (line.at, index, line))
 
     for index in range(len(chains)):
-        await advance(index, 0)
+        await advance(index)
     while waiting:
-        moment, index, line = heapq.heappop(waiting)
+        _, index, line = heapq.heappop(waiting)
         yield line
-        await advance(index, moment)
+        await advance(index)
