@@ -3,7 +3,7 @@
 Covered: unions, members, `x as T`, `.as(T)`, `.ofType(T)`, `.is(T)`, `[n]`, `.extension('url')`,
 `.where(a='b')`, `.where(resolve() is T)`, `.where(hasExtension('url'))`, `.exists()`, `and`,
 `!= true|false`, `%resource`. fhirpathpy takes 1.5 ms for the parameters of one Observation and
-fails on 5 of 49; this takes a fifteenth and covers every published expression of both releases.
+fails on 5 of 49; this takes 0.07 ms and covers every published expression of both releases.
 
 Differences from FHIRPath, on purpose:
 * `x.is(T)` yields true or nothing: `a.as(boolean) | a.is(dateTime)` of STU3 means "either".

@@ -464,5 +464,14 @@ def test_references_the_caller_may_not_use_are_not_followed(family):
     assert family.add("Observation", SUBJECT, through, blind=blind) == ["p", "g"]
 
 
+def test_a_composite_of_references_is_no_way_round_what_is_not_followed(r4):
+    to = [{"code": "replaces", "target": {"reference": "DocumentReference/b"}}]
+    r4.put({"resourceType": "DocumentReference", "id": "a", "relatesTo": to})
+    r4.put({"resourceType": "DocumentReference", "id": "b"})
+    star = [("_id", "a"), ("_include", "*")]
+    assert r4.add("DocumentReference", *star) == ["b"]
+    assert r4.add("DocumentReference", *star, blind=lambda _: frozenset({"relatesto"})) == []
+
+
 def test_a_circle_of_references_ends(family):
     assert family.add("Organization", ("_id", "1"), PART_OF) == ["2", "3"]

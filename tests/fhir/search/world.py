@@ -48,18 +48,21 @@ class World:
     def parse(self, type_, *pairs, **options):
         return search.parse(self.release, type_, pairs, **options)
 
-    def ask(self, type_, *pairs, visible=everything, blind=frozenset(), **options):
+    def ask(self, type_, *pairs, **options):
+        return self.names(self.answer(type_, *pairs, **options))
+
+    def answer(self, type_, *pairs, visible=everything, blind=frozenset(), **options):
         query = self.parse(type_, *pairs, **options)
-        return self.names(search.compile(query, visible, blind=blind, now=NOW))
+        made = search.compile(query, visible, blind=blind, now=NOW)
+        return [rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()]
 
     def add(self, type_, *pairs, visible=everything, blind=None):
         """What `_include` adds to the visible matches."""
         query = self.parse(type_, *pairs)
-        made = search.compile(query, visible, now=NOW)
-        rids = [rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()]
-        return self.names(search.included(query, rids, visible, blind=blind))
+        rids = self.answer(type_, *pairs, visible=visible)
+        made = search.included(query, rids, visible, blind=blind)
+        return self.names([rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()])
 
-    def names(self, made):
-        found = self.db.execute(made.sql, made.args).fetchall()
+    def names(self, rids):
         place = dict(self.db.execute("SELECT rid, id FROM res"))
-        return [place[rid] for (rid,) in found]
+        return [place[rid] for rid in rids]
