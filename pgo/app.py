@@ -38,7 +38,7 @@ from pgo.oauth.routes import router as oauth_router
 from pgo.rates import Rates
 from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
-from pgo.settings import Settings
+from pgo.settings import Settings, load
 from pgo.shared import caller_of_account, patient_id, shared_with
 from pgo.store.contract import Store
 from pgo.web import request_id
@@ -120,6 +120,11 @@ def build(
     """The server of these settings; a store may be given, otherwise it is opened at start-up."""
     configure(settings)
     return Server(settings, store, clock)
+
+
+def from_environment() -> Server:
+    """The server of the settings in the environment; what uvicorn's workers start."""
+    return build(load())
 
 
 def _wired(house: House, counters: Rates) -> ASGIApp:

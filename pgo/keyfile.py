@@ -27,9 +27,21 @@ def load_key(settings: Settings) -> bytes:
             to mend it and never shows the key.
     """
     text = settings.key or _read(settings.key_file)
-    development = text.startswith(_DEVELOPMENT)
-    if development and settings.strict:
+    if text.startswith(_DEVELOPMENT) and settings.strict:
         raise BadValue(f"strict refuses a development key; {_HOW}", place="PGO_KEY")
+    return _parsed(text)
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file.
+
+    Raises:
+        BadValue: there is none, or it is not one.
+    """
+    return _parsed(_read(path))
+
+
+def _parsed(text: str) -> bytes:
     try:
         key = base64.b64decode(text.removeprefix(_DEVELOPMENT).strip(), validate=True)
     except (binascii.Error, ValueError) as fault:

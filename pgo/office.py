@@ -21,6 +21,7 @@ from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound
 from pgo.fhir.bundle import Op
 from pgo.house import House
+from pgo.moment import instant
 from pgo.regie import subject_rule
 from pgo.shown import Outcome
 from pgo.vault import Vault
@@ -99,6 +100,37 @@ class Office(Vault):
         types = [{"release": rel, "type": type_, "count": number} for rel, type_, number in counts]
         rules = {kind: len(image.rules(kind)) for kind in ("grant", "relation", "seal")}
         return {"dossier": self.client, "commits": image.n, "resources": types, "rules": rules}
+
+    async def token_given(self, person: str, approved: dict[str, str] | None) -> None:
+        """Write down that an operator made a token for this dossier; tell the client if approved."""
+        async with self.call("token", note=f"as {person}") as call:
+            if approved is not None:
+                await self._tell_client(call, "token", {**approved, "as": person})
+
+    async def links(self) -> list[dict[str, Any]]:
+        """The links of providers, ended ones too."""
+        async with self.call("dossier-show"):
+            grants = self.dossier.image.rules("grant")
+        kept = ("to_who", "made", "by", "status", "revoked")
+        return [
+            {"link": id_, **{name: value.get(name, "") for name in kept}}
+            for id_, value in grants.items()
+            if value.get("own")
+        ]
+
+    async def end_link(self, organisation: str) -> None:
+        """End the link of a provider; its records stay with the client.
+
+        Raises:
+            NotFound: there is no such link.
+        """
+        async with self.call("unlink") as call, self.dossier.turn():
+            id_ = f"koppeling-{organisation}"
+            kept = self.dossier.image.rule("grant", id_)
+            if kept is None:
+                raise NotFound("there is no such link", place="organisation")
+            ended = {"status": "inactive", "revoked": instant(call.at)}
+            await self.commit(call, (), (Rule("grant", id_, kept | ended),), {})
 
     async def _tell_client(self, call: Call, what: str, approved: dict[str, str]) -> None:
         notice = {"kind": "beheer", "what": what, "at": call.at, **approved}

@@ -1,7 +1,5 @@
 """Addresses for regie: my dossiers, grants, relations, seals, links, and who looked."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from datetime import date, datetime, time
@@ -15,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
 from pgo.audit.auditevent import audit_event
-from pgo.audit.entry import REFUSED, Entry
+from pgo.audit.entry import Entry
 from pgo.caller import Caller
-from pgo.errors import BadValue, Forbidden, NotFound, PgoError
+from pgo.errors import BadValue, NotFound, PgoError
 from pgo.fhir.answers import Reply
 from pgo.fhir.endpoint import Ask, Operation
 from pgo.house import House
+from pgo.links import link
 from pgo.moment import micros
 from pgo.plain.who import sentences
-from pgo.regie import take_link_code
 from pgo.shared import patient_id, shared_with, subject_name
 from pgo.vault import Vault
 from pgo.web import request_id
@@ -160,27 +158,6 @@ def _add_links(routes: APIRouter, house: House, calling: Any) -> None:
     ) -> Json:
         """The calling system's organisation is linked; the answer names the dossier."""
         return {"dossier": await link(house, caller, sent.code, request_id(request.scope))}
-
-
-async def link(house: House, caller: Caller, code: str, request: str = "") -> str:
-    """Link a provider system with a family's code; gives the dossier's id.
-
-    Raises:
-        Forbidden: not a provider system; InvalidGrant: the code is not good.
-    """
-    try:
-        if caller.kind != "systeem" or not caller.org:
-            raise Forbidden("only the system of a provider can use this code")
-        now = int(house.clock().timestamp())
-        kept = await take_link_code(house.store, code, now)
-    except PgoError as error:
-        await house.note(
-            "request", outcome=REFUSED, status=error.status, person=caller.person, app=caller.app,
-            request=request,
-        )  # fmt: skip
-        raise
-    await house.regie(caller, kept["client"], request).link(kept["by"], kept["made"])
-    return kept["client"]
 
 
 async def _looked(

@@ -35,6 +35,7 @@ from pgo.moment import instant
 
 MOST_RESOURCES: Final = 100_000
 _SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
+_WHOLE_DAY: Final = len("2026-01-31")
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
 Allow = Callable[[str, Facet, str, "int | None"], bool]
@@ -332,5 +333,9 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _day(date: str) -> int | None:
-    """µs since 1970 of the start of a data date, which may be partial; None when there is none."""
-    return interval(date)[0] if date else None
+    """µs since 1970 of the start of a data date; None when there is none.
+
+    A partial date (a month, a year) counts as none: a permit for a data period then does not
+    match and a deny does, whatever part of that year was meant.
+    """
+    return interval(date)[0] if len(date) >= _WHOLE_DAY else None

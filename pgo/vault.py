@@ -31,6 +31,8 @@ __all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
 
 _RACES: Final = 100
 _PAGE: Final = 50
+_CURSOR_SECONDS: Final = 3600
+_CURSOR_DIGITS: Final = 7
 
 
 class Vault(Door):

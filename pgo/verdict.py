@@ -35,7 +35,6 @@ class Verdict:
     world: World
     image: Image
     ask: Callable[[str, Resource], Request]
-    client: str
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
     _kept: dict[Any, Decision] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class Verdict:
             author=facet.author,
             date=day_text(day),
             labels=frozenset(facet.labels) | frozenset(facet.seals),
-            client=self.client,
             org=facet.org,
         )
 
@@ -78,7 +76,7 @@ class Verdict:
     def holds_something(self) -> bool:
         """Whether the caller's organisation may bring records here: it knows of the dossier."""
         ask = self.ask("toevoegen", Resource(type="Patient", categories=frozenset({"overig"})))
-        own = Resource(type="Patient", org=ask.org, client=self.client)
+        own = Resource(type="Patient", org=ask.org)
         return bool(ask.org) and decide(self.world, self.ask("toevoegen", own)).permit
 
     # --- supporting resources ------------------------------------------------------------------

@@ -95,7 +95,7 @@ async def verdict_of(
                 persons.setdefault(id_, found)
         world = World.of(persons, rules.relations, rules.grants, policy)
     asker = _Asker(caller, rules, now, cap, in_context=caller.dossier in {"", dossier.client})
-    return Verdict(world, dossier.image, asker.ask, dossier.client, rules.edges, rules.named)
+    return Verdict(world, dossier.image, asker.ask, rules.edges, rules.named)
 
 
 class _Asker:

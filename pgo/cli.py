@@ -1,0 +1,31 @@
+"""pgo: the command line. Names of commands only; the work is in pgo.commands and below."""
+
+from __future__ import annotations
+
+import typer
+
+from pgo.commands import consent, dossier, keeping, registry, serving, tokens
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="pgo: one dossier per client."
+)
+app.command("serve")(serving.serve)
+app.command("demo")(serving.demo)
+app.add_typer(dossier.app, name="dossier")
+app.command("import")(dossier.import_)
+app.command("export")(dossier.export)
+app.command("approve")(dossier.approve_)
+app.add_typer(registry.accounts, name="account")
+app.add_typer(registry.apps, name="app")
+app.add_typer(registry.providers, name="provider")
+registry.providers.command("assert")(tokens.assertion)
+app.add_typer(registry.links, name="link")
+app.command("token")(tokens.token)
+app.add_typer(consent.app, name="consent")
+app.add_typer(keeping.audit, name="audit")
+app.add_typer(keeping.keys, name="keys")
+
+
+def main() -> None:
+    """Entry point of the `pgo` command."""
+    app()

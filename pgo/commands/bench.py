@@ -1,0 +1,1 @@
+"""pgo bench: speed as ratios measured in one run."""

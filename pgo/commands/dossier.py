@@ -1,0 +1,149 @@
+"""pgo dossier, import, export, approve: the operator at dossiers."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from pgo.commands.frame import AsJson, DossierId, err, fail, json_file, show, with_house
+from pgo.errors import BadValue, PgoError
+from pgo.fhir.elements import Release
+from pgo.house import House
+from pgo.importing import Report, bring_in
+from pgo.office import Office, approve, approved_by, dossiers, must_exist, new_client
+
+app = typer.Typer(no_args_is_help=True, help="Make, list and describe dossiers.")
+Operator = Annotated[str, typer.Option("--operator", help="Your account id (kind beheerder).")]
+Approval = Annotated[str, typer.Option("--approval", help="Code of a second operator.")]
+
+
+@app.command()
+def create(
+    subject: Annotated[
+        Path | None,
+        typer.Option(help="JSON file: person, name, birth, wilsonbekwaam … (decision tables)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an empty dossier and print its id."""
+    facts: dict[str, Any] = json_file(subject) if subject else {}
+    facts.setdefault("person", f"client-{secrets.token_hex(8)}")
+
+    async def work(house: House) -> str:
+        client = new_client()
+        await Office(house, client).create(facts)
+        return client
+
+    show({"dossier": with_house(work)}, as_json=as_json)
+
+
+@app.command("list")
+def listed(as_json: AsJson = False) -> None:
+    """The ids of all dossiers."""
+
+    async def work(house: House) -> list[dict[str, str]]:
+        return [{"dossier": client} for client in await dossiers(house)]
+
+    show(with_house(work), as_json=as_json)
+
+
+@app.command("show")
+def shown(
+    dossier: DossierId, operator: Operator = "beheer", approval: Approval = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """What is in a dossier, in numbers."""
+
+    async def work(house: House) -> dict[str, Any]:
+        await must_exist(house, dossier)
+        approved = await approved_by(house, approval, operator, dossier, "dossier-show")
+        return await Office(house, dossier, operator).show(approved)
+
+    show(with_house(work), as_json=as_json)
+
+
+def import_(
+    dossier: DossierId,
+    release: Annotated[str, typer.Option(help="r4 or stu3.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders (.json .ndjson .xml).")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring files of resources into a dossier; reports what was accepted, refused, and why."""
+    chosen = _release(release)
+
+    async def work(house: House) -> Report:
+        await must_exist(house, dossier)
+        with Progress(console=err, transient=True) as bar:
+            task = bar.add_task("import", total=None)
+            return await bring_in(
+                Office(house, dossier),
+                chosen,
+                paths,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+
+    report: Report = with_house(work)
+    if as_json:
+        show(report.plain(), as_json=True)
+    else:
+        plain = report.plain()
+        show({k: v for k, v in plain.items() if isinstance(v, int)}, as_json=False)
+        show(plain["refused"][:50], as_json=False, title="refused")
+    if report.refused and not report.accepted:
+        raise typer.Exit(1)
+
+
+def _release(release: str) -> Release:
+    if release not in {"r4", "stu3"}:
+        fail(BadValue("release is r4 or stu3", place="--release"))
+    return "stu3" if release == "stu3" else "r4"
+
+
+def export(
+    dossier: DossierId,
+    folder: Annotated[Path, typer.Option("--out", help="A new folder for the files.")],
+    operator: Operator = "beheer",
+    approval: Approval = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write every resource to ndjson files by release and type. Under strict: two operators."""
+
+    async def work(house: House) -> dict[str, int]:
+        await must_exist(house, dossier)
+        approved = await approved_by(house, approval, operator, dossier, "export")
+        folder.mkdir(mode=0o700, parents=True)
+        counts: dict[str, int] = {}
+        async for row, raw in Office(house, dossier, operator).take_out(approved):
+            name = f"{row.rel}-{row.type}.ndjson"
+            with (folder / name).open("ab") as file:
+                file.write(raw + b"\n")
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    try:
+        show(with_house(work), as_json=as_json)
+    except FileExistsError:
+        fail(BadValue("the folder is there already", place="--out"))
+
+
+def approve_(
+    dossier: DossierId,
+    what: Annotated[str, typer.Option("--for", help="export, dossier-show or token.")],
+    operator: Operator,
+    reason: Annotated[str, typer.Option(help="Why; the client reads it.")],
+    as_json: AsJson = False,
+) -> None:
+    """As second operator, approve one command of a colleague; prints a code for 15 minutes."""
+
+    async def work(house: House) -> str:
+        await must_exist(house, dossier)
+        return await approve(house, operator, dossier, what, reason)
+
+    try:
+        show({"approval": with_house(work)}, as_json=as_json)
+    except PgoError as error:
+        fail(error)

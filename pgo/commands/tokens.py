@@ -1,0 +1,91 @@
+"""pgo token, pgo provider assert: what lets somebody call the server from the command line."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from joserfc import jwt
+from joserfc.jwk import import_key
+
+from pgo.commands.dossier import Approval, Operator
+from pgo.commands.frame import AsJson, DossierId, json_file, settings, show, with_house
+from pgo.errors import BadValue
+from pgo.house import House
+from pgo.office import Office, approved_by, must_exist
+from pgo.world import SUBJECT
+
+
+def token(
+    dossier: DossierId,
+    scope: Annotated[str, typer.Option(help="SMART scopes, space separated.")] = "",
+    service: Annotated[str, typer.Option(help="Id of a MedMij service, instead of a scope.")] = "",
+    person: Annotated[
+        str, typer.Option("--as", help="Account that will be calling; left out: the client.")
+    ] = "",
+    org: Annotated[str, typer.Option(help="Organisation the person acts for.")] = "",
+    operator: Operator = "beheer",
+    approval: Approval = "",
+    as_json: AsJson = False,
+) -> None:
+    """A token for one dossier, an hour at most; written down in the dossier's trail."""
+
+    async def work(house: House) -> dict[str, Any]:
+        await must_exist(house, dossier)
+        approved = await approved_by(house, approval, operator, dossier, "token")
+        office = Office(house, dossier, operator)
+        who = person or await _client(house, dossier)
+        issued = await house.tokens.issue_operator(
+            house.registry,
+            dossier=dossier,
+            person=who,
+            scope=tuple(scope.split()),
+            service=service,
+            org=org,
+        )
+        await office.token_given(who, approved)
+        return {
+            "access_token": issued.access,
+            "token_type": "Bearer",
+            "expires_in": issued.expires_in,
+            "scope": " ".join(issued.grant.scope),
+        }
+
+    found: dict[str, Any] = with_house(work)
+    show(found if as_json else found["access_token"], as_json=as_json)
+
+
+async def _client(house: House, dossier: str) -> str:
+    """The client's own account.
+
+    Raises:
+        BadValue: he has none.
+    """
+    opened = await house.parts.dossiers.open(dossier)
+    person = str((opened.image.rule("subject", SUBJECT) or {}).get("person", ""))
+    if await house.registry.account(person) is None:
+        raise BadValue("the client has no account; say --as PERSON", place="--as")
+    return person
+
+
+def assertion(
+    key: Annotated[Path, typer.Option(help="File with the system's private key (JWK).")],
+    client_id: Annotated[str, typer.Option(help="client_id of the system.")],
+) -> None:
+    """A signed client assertion for the token endpoint, good for four minutes."""
+    now = int(time.time())
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": settings().issuer,
+        "iat": now,
+        "exp": now + 240,
+        "jti": secrets.token_hex(16),
+    }
+    found = json_file(key)
+    algorithm = {"P-256": "ES256", "P-384": "ES384"}.get(found.get("crv", ""), "RS384")
+    header = {"alg": algorithm, "kid": found.get("kid", client_id)}
+    show(jwt.encode(header, claims, import_key(found), algorithms=[algorithm]), as_json=False)
