@@ -102,7 +102,7 @@ class Office(Vault):
         return {"dossier": self.client, "commits": image.n, "resources": types, "rules": rules}
 
     async def token_given(self, person: str, approved: dict[str, str] | None) -> None:
-        """Write down that an operator made a token for this dossier; tell the client if approved."""
+        """Write down that a token was made for this dossier; tell the client if approved."""
         async with self.call("token", note=f"as {person}") as call:
             if approved is not None:
                 await self._tell_client(call, "token", {**approved, "as": person})

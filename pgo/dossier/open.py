@@ -12,7 +12,7 @@ import os
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
@@ -30,7 +30,10 @@ MakeLine = Callable[[int, bytes], Line]
 
 
 class Dossier:
-    """One client's record. Reading is synchronous on `image`; texts and commits are awaited."""
+    """One client's record. Reading is synchronous on `image`; texts and commits are awaited.
+
+    `memo` holds what others worked out of the rules, with the commit number it holds for.
+    """
 
     def __init__(self, client: str, store: Store, keys: DossierKeys, image: Image) -> None:
         self.client = client
@@ -38,6 +41,7 @@ class Dossier:
         self.image = image
         self.kept_n = image.n
         self.bytes = image.size()
+        self.memo: dict[str, tuple[int, Any]] = {}
         self._store = store
         self._line: tuple[int, bytes] = (0, _NO_HASH)
         self._replaying = asyncio.Lock()
@@ -95,8 +99,8 @@ class Dossier:
         place = _body_place(self.client, change.rel, change.type, change.id, change.ver)
         return os.urandom(16).hex(), self.keys.box.seal(place, text)
 
-    async def commit(self, delta: Delta, bodies: dict[bytes, bytes], make_line: MakeLine) -> None:
-        """Bodies first, commit last; durable and in the image when it returns.
+    async def commit(self, delta: Delta, bodies: dict[bytes, bytes], make_line: MakeLine) -> Line:
+        """Bodies first, commit last; durable and in the image when it returns its audit line.
 
         Raises:
             NotNext: another process was first; refresh and try again.
@@ -113,6 +117,7 @@ class Dossier:
                 self.image.apply(delta)
                 self._line = (delta.n, line.hash)
                 self.bytes = self.image.size()
+        return line
 
     async def _last_line(self, n: int) -> bytes:
         if n == 0:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgo.errors import NoSuchInteraction, NotFound
+from pgo.fhir.elements import Release
 
-RELEASES: Final = ("r4", "stu3")
 _OWN: Final = re.compile(r"/fhir/(r4|stu3)(/.*)?")
 _NAMED: Final = re.compile(r"/dossiers/([a-z0-9-]{1,64})/fhir/(r4|stu3)(/.*)?")
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
@@ -27,7 +27,7 @@ class Address:
     """
 
     client: str
-    release: str
+    release: Release
     base: str
     interaction: str
     type: str = ""
@@ -57,16 +57,20 @@ def read_address(method: str, path: str) -> Address:
     return Address(client, release, base, interaction, type_, id_, version, home + shape)
 
 
-def _base(path: str) -> tuple[str, str, str, str]:
+def _base(path: str) -> tuple[str, Release, str, str]:
     named = _NAMED.fullmatch(path)
     if named is not None:
-        client, release, rest = named.groups()
-        return client, release, f"/dossiers/{client}/fhir/{release}", rest or ""
+        client, written, rest = named.groups()
+        return client, _release(written), f"/dossiers/{client}/fhir/{written}", rest or ""
     own = _OWN.fullmatch(path)
     if own is None:
         raise NotFound("there is no such address")
-    release, rest = own.groups()
-    return "", release, f"/fhir/{release}", rest or ""
+    written, rest = own.groups()
+    return "", _release(written), f"/fhir/{written}", rest or ""
+
+
+def _release(written: str) -> Release:
+    return "stu3" if written == "stu3" else "r4"
 
 
 def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:

@@ -9,6 +9,7 @@ import orjson
 
 from pgo import __version__
 from pgo.fhir import elements, endpoint
+from pgo.fhir.elements import Release
 from pgo.fhir.parameters import registry
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
@@ -17,9 +18,9 @@ _SPECIAL: Final = frozenset({"Bundle", "Parameters", "OperationOutcome", "Capabi
 
 
 @lru_cache(maxsize=64)
-def capability(release: str, base: str) -> bytes:
+def capability(release: Release, base: str) -> bytes:
     """The CapabilityStatement of one release at one base address, as JSON."""
-    types = sorted(elements.resources("r4" if release == "r4" else "stu3") - _SPECIAL)
+    types = sorted(elements.resources(release) - _SPECIAL)
     offered = endpoint.offered()
     statement = {
         "resourceType": "CapabilityStatement",

@@ -5,7 +5,7 @@ Guard → address → vault → answer. No rule about who may see what lives her
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ from pgo.fhir import answers
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.bundle import Op, read_bundle, same_type, version_of
+from pgo.fhir.elements import Release
 from pgo.fhir.incoming import incoming, incoming_bundle
 from pgo.fhir.query import Query, parse
 from pgo.shown import Page
@@ -63,7 +64,7 @@ class Doors:
     caller_of: Callable[[Scope], Awaitable[Caller]]
     vault: Callable[[Caller, str, str], Vault]
     refused: Callable[[Scope, PgoError], Awaitable[None]]
-    capability: Callable[[str, str], bytes]
+    capability: Callable[[Release, str], bytes]
     smart: Callable[[], dict[str, Any]]
     operations: dict[str, Operation]
 
