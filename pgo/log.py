@@ -38,6 +38,7 @@ EVENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "stopped": frozenset(),
         "not-ready": frozenset({"part", "cause"}),
         "audit-lost": frozenset({"cause"}),
+        "anchor": frozenset({"status", "cause"}),
         "throttled": frozenset({"limit"}),
         "swept": frozenset({"count"}),
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+from pathlib import Path
 
 import pytest
 import structlog
@@ -60,6 +62,31 @@ def test_an_event_that_is_not_listed_keeps_nothing(lines):
     structlog.get_logger().info("Jan heeft koorts", name="Jan")
     (line,) = lines()
     assert (line["event"], line.keys()) == ("unlisted", {"event", "level", "time"})
+
+
+def written_events():
+    """The first argument of each call of a structlog logger's method in our code."""
+    for file in Path(log.__file__).parent.rglob("*.py"):
+        text = file.read_text("utf-8")
+        if "structlog" not in text:
+            continue
+        for call in ast.walk(ast.parse(text)):
+            if (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute)
+                and call.func.attr in {"debug", "info", "warning", "error", "critical"}
+                and call.args
+            ):
+                yield file.name, call.args[0], {keyword.arg for keyword in call.keywords}
+
+
+def test_every_event_our_code_writes_is_listed_with_its_fields():
+    found = list(written_events())
+    assert len(found) >= 3
+    for file, event, fields in found:
+        assert isinstance(event, ast.Constant), f"{file}: an event is a fixed name"
+        assert event.value in EVENTS, f"{file}: {event.value} is not listed"
+        assert fields - {None} <= EVENTS[event.value] | log.COMMON, f"{file}: {event.value}"
 
 
 def test_no_event_lists_a_field_for_names_paths_or_queries():
