@@ -186,7 +186,10 @@ class Vault(Door):
         if not query.includes or not page:
             return []
         visible = verdict.visible(query.release, None)
-        made = searching.included(query, [row.rid for row in page], visible)
+        rids = [row.rid for row in page]
+        made = searching.included(
+            query, rids, visible, blind=lambda type_: self._blind(verdict, type_)
+        )
         image = self.dossier.image
         rows = image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
         return [row for row in rows if self.cap.allows("r", row.type)]

@@ -10,14 +10,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, Final
 
 import orjson
 
 from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.errors import TooCostly
 from pgo.fhir import tables
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+_BUDGET_SECONDS: Final = 2.0
+_STEPS: Final = 50_000
 
 _DDL: Final = """
 CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
@@ -213,10 +217,12 @@ class Image:
 
     def rows(self, rids: Sequence[int]) -> list[Row]:
         """The newest versions of these resources, in this order."""
-        marks = ",".join("?" * len(rids))
-        found = self.db.execute(f"SELECT {_ROW} FROM res r WHERE r.rid IN ({marks})", tuple(rids))
-        by_rid = {row[0]: Row(*row) for row in found.fetchall()}
-        return [by_rid[rid] for rid in rids]
+        named = orjson.dumps(list(rids)).decode()
+        found = self.db.execute(
+            f"SELECT {_ROW} FROM json_each(?) j JOIN res r ON r.rid = j.value ORDER BY j.key",
+            (named,),
+        )
+        return [Row(*row) for row in found.fetchall()]
 
     def versions(self, row: Row) -> list[Row]:
         """All versions of a resource, newest first."""
@@ -230,8 +236,21 @@ class Image:
         ]
 
     def select(self, sql: str, args: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Rows of a query made by pgo.fhir.search or pgo.verdict, fetched whole."""
-        return self.db.execute(sql, tuple(args)).fetchall()
+        """Rows of a query made by pgo.fhir.search or pgo.verdict, fetched whole.
+
+        Raises:
+            TooCostly: it took more than two seconds (safety 4, D05).
+        """
+        until = monotonic() + _BUDGET_SECONDS
+        self.db.set_progress_handler(lambda: monotonic() > until, _STEPS)
+        try:
+            return self.db.execute(sql, tuple(args)).fetchall()
+        except sqlite3.OperationalError as fault:
+            if str(fault) == "interrupted":
+                raise TooCostly("this search takes too long; make it narrower") from fault
+            raise
+        finally:
+            self.db.set_progress_handler(None, 0)
 
     def owned(self, org: str, rel: str, type_: str, ident: tuple[str, str]) -> Row | None:
         """The resource this organisation sent before under this business identifier."""
