@@ -23,7 +23,7 @@ class Caller:
         person: account id; for a provider system the id of the system.
         kind: "" (private person), naaste, copiloot, zorgverlener, systeem or beheerder.
         name: name people may read in the overview of who looked.
-        org: organisation named in the token, or "".
+        org: organisation named in the token, or ""; org_name its name for people.
         orgs: organisations the person is a member of now; teams likewise.
         role: role within the organisation, or "".
         app: client_id of the app; app_name its name for people.
@@ -39,6 +39,7 @@ class Caller:
     kind: str = ""
     name: str = ""
     org: str = ""
+    org_name: str = ""
     orgs: frozenset[str] = frozenset()
     teams: frozenset[str] = frozenset()
     role: str = ""

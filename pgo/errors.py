@@ -16,8 +16,7 @@
     ├─ Unauthenticated 401 login          ├─ Unavailable 503 transient
     │  └─ InvalidClient                   └─ NoSpace 507 no-store
     ├─ Forbidden 403 forbidden
-    │  ├─ ScopeTooSmall
-    │  └─ AccessDenied
+    │  └─ ScopeTooSmall
     ├─ NotFound 404 not-found
     │  └─ NoSuchInteraction 405 not-supported
     └─ Gone 410 deleted
@@ -161,10 +160,6 @@ class ScopeTooSmall(Forbidden):
 
     oauth = "insufficient_scope"
     dutch = "Deze app mag dit niet. Geef de app eerst meer rechten."
-
-
-class AccessDenied(Forbidden):
-    """The person said no."""
 
 
 class NotFound(PgoError):

@@ -128,6 +128,7 @@ def who(caller: Caller) -> dict[str, Any]:
         "name": caller.name,
         "kind": caller.kind,
         "org": caller.org,
+        "org_name": caller.org_name,
         "role": caller.role,
         "app": caller.app,
         "app_name": caller.app_name,

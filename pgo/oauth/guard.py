@@ -47,6 +47,7 @@ class Guard:
             **person,
             **app,
             org=grant.org,
+            org_name=await self._called(grant.org),
             scope=grant.scope,
             dossier=grant.dossier,
             service=grant.service,
@@ -54,6 +55,11 @@ class Guard:
             address=_address(scope),
             emergency=emergency_of([value for name, value in headers if name == EMERGENCY]),
         )
+
+    async def _called(self, org: str) -> str:
+        """What people call the organisation."""
+        found = await self._registry.organisation(org) if org else None
+        return "" if found is None else found.name
 
     async def _parties(self, grant: Grant) -> tuple[dict[str, Any], dict[str, Any]]:
         if grant.kind == SYSTEM:
