@@ -44,6 +44,7 @@ from pgo.store.contract import Store
 from pgo.web import request_id
 
 _MINUTE: Final = 60.0
+_LIMITS: Final = {"emergency": rates.EMERGENCY, "invite": rates.INVITE}
 _EVENTS: Final = {
     "oauth.sign-in": "login",
     "oauth.consent": "authorize",
@@ -76,11 +77,16 @@ class Server:
 
     async def start(self) -> House:
         """Open the house; after this requests are answered."""
-        house = await self._stack.enter_async_context(
-            open_house(self._settings, store=self._store, clock=self._clock)
-        )
         counters = Rates(_rates_file(self._settings))
         self._stack.callback(counters.close)
+        house = await self._stack.enter_async_context(
+            open_house(
+                self._settings,
+                store=self._store,
+                clock=self._clock,
+                count=lambda limit, who: counters.require(_LIMITS[limit], who),
+            )
+        )
         self._app = _wired(house, counters)
         anchoring = asyncio.create_task(_anchor_each_minute(house))
         self._stack.callback(anchoring.cancel)

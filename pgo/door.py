@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,12 +17,12 @@ from pgo.audit.chain import LOG
 from pgo.audit.entry import Entry, pack
 from pgo.audit.trail import Trail
 from pgo.call import Call
-from pgo.caller import Caller
+from pgo.caller import Caller, Emergency
 from pgo.consent.model import Policy
 from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.dossier.open import Dossier, Dossiers
 from pgo.errors import NotFound, ScopeTooSmall
-from pgo.moment import micros
+from pgo.moment import micros, moment
 from pgo.oauth.scopes import cap_of
 from pgo.store.contract import Line
 from pgo.verdict import Verdict
@@ -33,13 +33,14 @@ PATIENT: Final = Facet("Patient")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every vault is made of."""
+    """What every vault is made of; `count` takes one from a named limit, or raises TooMany."""
 
     dossiers: Dossiers
     trail: Trail
     people: People
     clock: Callable[[], datetime]
     policy: Policy
+    count: Callable[[str, str], None] = lambda _limit, _who: None
 
 
 class Door:
@@ -80,6 +81,17 @@ class Door:
         self._dossier = await self._parts.dossiers.open(self.client)
         self._verdict = None
         call.said["n"] = self._dossier.image.n
+        if self.caller.emergency is not None:
+            self._declare(call, self.caller.emergency)
+
+    def _declare(self, call: Call, emergency: Emergency) -> None:
+        """Go on with this person's emergency for this reason, or open one as of now."""
+        kept = self.dossier.image.rule("emergency", self.caller.person) or {}
+        if kept.get("reason") != emergency.reason:
+            self._parts.count("emergency", self.caller.person)
+            kept = {"opened": call.at}
+        opened = replace(emergency, opened=moment(int(kept["opened"])))
+        self.caller = replace(self.caller, emergency=opened)
 
     async def _write(self, entry: Entry) -> None:
         """Into the dossier's trail; a call about a dossier that is not there, into the system's."""
@@ -102,19 +114,23 @@ class Door:
     async def _tell(self, call: Call) -> None:
         """Noodtoegang: the notice to the client is committed with the line, before any answer."""
         emergency = self.caller.emergency
-        notice = {
-            "kind": "noodtoegang",
+        if emergency is None or emergency.opened is None:
+            raise NotFound("not found")
+        declared = {
             "person": self.caller.person,
             "name": self.caller.name,
             "org": self.caller.org,
-            "at": call.at,
-            "code": emergency.code if emergency else "",
-            "reason": emergency.reason if emergency else "",
-            "review": "open",
+            "code": emergency.code,
+            "reason": emergency.reason,
+            "opened": micros(emergency.opened),
         }
-        rule = Rule("notice", f"nood-{call.at}-{self.caller.person}", notice)
+        notice = {"kind": "noodtoegang", "at": call.at, "review": "open", **declared}
+        rules = (
+            Rule("emergency", self.caller.person, declared),
+            Rule("notice", f"nood-{call.at}-{self.caller.person}", notice),
+        )
         async with self.dossier.turn():
-            await self.commit(call, (), (rule,), {})
+            await self.commit(call, (), rules, {})
 
     @property
     def dossier(self) -> Dossier:

@@ -92,8 +92,9 @@ async def open_house(
     *,
     store: Store | None = None,
     clock: Callable[[], datetime] = utc_now,
+    count: Callable[[str, str], None] = lambda _limit, _who: None,
 ) -> AsyncIterator[House]:
-    """Open everything, and close what was opened.
+    """Open everything, and close what was opened; `count` is what named limits are counted with.
 
     Raises:
         BadValue: a setting that cannot be used, with how to mend it.
@@ -114,7 +115,7 @@ async def open_house(
             opened, keys, open_bytes=settings.open_bytes, image_every=settings.image_every
         )
         policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
-        parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy)
+        parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy, count)
         tokens = Tokens(opened, box, clock)
         yield House(settings, opened, keys, trail, registry, tokens, parts, clock, box)
         await dossiers.close()

@@ -219,7 +219,9 @@ class Regie(Door):
         code = "-".join(secrets.token_hex(3) for _ in range(4))
         async with self.call("link-code") as call:
             await self.known(call)
+            await self.verdict()
             self._beheren(call, target="grant", grant_to="org:")
+            self._parts.count("invite", self.caller.person)
             kept = {"client": self.client, "by": self.caller.person, "made": instant(call.at)}
             expires = call.at // 1_000_000 + CODE_SECONDS
             store = self._parts.dossiers.store

@@ -188,7 +188,14 @@ def link_add(
         found = await house.registry.provider(provider)
         if found is None or found.disabled:
             raise NotFound("there is no such provider system", place="--provider")
-        caller = Caller(provider, "systeem", found.name, found.id, frozenset({found.id}))
+        caller = Caller(
+            provider,
+            "systeem",
+            found.name,
+            org=found.id,
+            org_name=found.name,
+            orgs=frozenset({found.id}),
+        )
         return {"dossier": await link(house, caller, code)}
 
     show(with_house(work), as_json=as_json)
