@@ -65,6 +65,7 @@ class Server:
         self._stack = AsyncExitStack()
         self._app: ASGIApp | None = None
         self.house: House | None = None
+        self.pages: FastAPI | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or the server's own start and stop."""
@@ -87,7 +88,7 @@ class Server:
                 count=lambda limit, who: counters.require(_LIMITS[limit], who),
             )
         )
-        self._app = _wired(house, counters)
+        self._app, self.pages = _wired(house, counters)
         anchoring = asyncio.create_task(_anchor_each_minute(house))
         self._stack.callback(anchoring.cancel)
         await house.note("start")
@@ -133,7 +134,8 @@ def from_environment() -> Server:
     return build(load())
 
 
-def _wired(house: House, counters: Rates) -> ASGIApp:
+def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
+    """The whole application, and the part of it that is FastAPI."""
     metrics = make_metrics(lambda: house.parts.dossiers.open_count)
     guard = Guard(house.registry, house.tokens)
     door = _FrontDoor(house, guard, counters)
@@ -162,7 +164,8 @@ def _wired(house: House, counters: Rates) -> ASGIApp:
         else:
             await pages(scope, receive, send)
 
-    return wrap(Cors(dispatch, registered_origins(house.registry)), house.settings, metrics)
+    cors = Cors(dispatch, registered_origins(house.registry))
+    return wrap(cors, house.settings, metrics), pages
 
 
 class _FrontDoor:

@@ -1,0 +1,114 @@
+"""Every address of the server in one snapshot, with its guard; anything new must be added."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from pgo.app import build
+from pgo.fhir.address import read_address
+from pgo.keyfile import make_key
+from pgo.settings import load
+
+OPEN = "open: says nothing about anybody"
+CLIENT = "client authentication or single-use secret"
+PERSON = "a sign-in of a person, bound to his browser"
+TOKEN = "bearer token"
+
+ROUTES = {
+    "GET /.well-known/oauth-authorization-server": OPEN,
+    "GET /dossiers": TOKEN,
+    "GET /dossiers/{client}/$wie-keek": TOKEN,
+    "GET /dossiers/{client}/toestemmingen": TOKEN,
+    "GET /oauth/authorize": PERSON,
+    "GET /oauth/consent": PERSON,
+    "GET /oauth/sign-in": PERSON,
+    "GET /oauth/style.css": OPEN,
+    "GET /openapi.json": OPEN,
+    "POST /dossiers/{client}/koppelcodes": TOKEN,
+    "POST /dossiers/{client}/relaties": TOKEN,
+    "POST /dossiers/{client}/relaties/{relation}/beeindigen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/intrekken": TOKEN,
+    "POST /dossiers/{client}/zegels": TOKEN,
+    "POST /koppelingen": TOKEN,
+    "POST /oauth/consent": PERSON,
+    "POST /oauth/introspect": CLIENT,
+    "POST /oauth/revoke": CLIENT,
+    "POST /oauth/sign-in": PERSON,
+    "POST /oauth/token": CLIENT,
+}
+FHIR = [
+    ("GET", "/metadata", OPEN),
+    ("GET", "/.well-known/smart-configuration", OPEN),
+    ("POST", "", TOKEN),
+    ("GET", "/$wie-keek", TOKEN),
+    ("GET", "/Observation", TOKEN),
+    ("POST", "/Observation", TOKEN),
+    ("POST", "/Observation/_search", TOKEN),
+    ("GET", "/Observation/1", TOKEN),
+    ("PUT", "/Observation/1", TOKEN),
+    ("DELETE", "/Observation/1", TOKEN),
+    ("GET", "/Observation/1/_history", TOKEN),
+    ("GET", "/Observation/1/_history/1", TOKEN),
+]
+
+
+@pytest.fixture
+async def running(tmp_path):
+    make_key(tmp_path / "key", development=True)
+    settings = load(
+        store=f"sqlite:///{tmp_path}/pgo.db", key_file=tmp_path / "key", development_login=True
+    )
+    server = build(settings)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def http(running):
+    transport = httpx2.ASGITransport(app=running)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        yield client
+
+
+async def test_the_addresses_outside_fhir_are_exactly_these(running):
+    found = {
+        f"{method} {route.path}"
+        for route in _flat(running.pages.routes)
+        for method in route.methods - {"HEAD"}
+    }
+    assert found == set(ROUTES)
+
+
+def _flat(routes):
+    """Routes of routers that were included, too."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        yield from _flat(router.routes) if router is not None else [route]
+
+
+@pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == TOKEN])
+async def test_a_route_that_needs_a_token_says_401_without_one(http, route):
+    method, _, path = route.partition(" ")
+    filled = path.format(client="a" * 32, grant="g-1", relation="r-1")
+    answer = await http.request(method, filled, json={"code": "x"})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/stu3", f"/dossiers/{'a' * 32}/fhir/r4"])
+@pytest.mark.parametrize(("method", "path", "guard"), FHIR)
+async def test_every_fhir_address_has_its_guard(http, base, method, path, guard):
+    answer = await http.request(method, base + path, content=b"{}" if method == "PUT" else None)
+    assert answer.status_code == (200 if guard == OPEN else 401)
+
+
+def test_every_fhir_interaction_is_in_the_snapshot():
+    found = {read_address(method, "/fhir/r4" + path).interaction for method, path, _ in FHIR}
+    known = {
+        *("capabilities", "smart", "bundle", "$wie-keek", "search-type", "create", "read"),
+        *("update", "delete", "history-instance", "vread"),
+    }
+    assert found == known
