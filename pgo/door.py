@@ -29,6 +29,7 @@ from pgo.verdict import Verdict
 from pgo.world import People, verdict_of
 
 PATIENT: Final = Facet("Patient")
+_IN_EMERGENCY: Final = Facet("MedicationRequest", ("medicatie",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +171,11 @@ class Door:
             NotFound: he has nothing here, so for him it does not exist.
         """
         verdict = await self.verdict()
-        if self.caller.emergency is None:
-            decision = verdict.decide("lezen", PATIENT)
-            if not decision.permit and not verdict.holds_something():
-                call.because(decision)
-                raise NotFound("not found")
+        probe = PATIENT if self.caller.emergency is None else _IN_EMERGENCY
+        decision = verdict.decide("lezen", probe)
+        if not decision.permit and not verdict.holds_something():
+            call.because(decision)
+            raise NotFound("not found")
         return verdict
 
     def reach(self, letter: str, type_: str) -> None:

@@ -22,7 +22,6 @@ ROUTES = {
     "GET /dossiers/{client}/toestemmingen": TOKEN,
     "GET /oauth/authorize": PERSON,
     "GET /oauth/consent": PERSON,
-    "GET /oauth/sign-in": PERSON,
     "GET /oauth/style.css": OPEN,
     "GET /openapi.json": OPEN,
     "POST /dossiers/{client}/koppelcodes": TOKEN,
