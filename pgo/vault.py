@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -176,7 +177,7 @@ class Vault(Door):
     def matches(self, verdict: Verdict, query: Query) -> list[Row]:
         """All rows that match and that the caller may see, in order."""
         visible = verdict.visible(query.release, (query.type,))
-        blind = self._blind(verdict, query.type)
+        blind = self._blind(verdict, query.release, query.type)
         made = searching.compile(query, visible, blind=blind, now=self._parts.clock())
         image = self.dossier.image
         return image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
@@ -188,17 +189,18 @@ class Vault(Door):
         visible = verdict.visible(query.release, None)
         rids = [row.rid for row in page]
         made = searching.included(
-            query, rids, visible, blind=lambda type_: self._blind(verdict, type_)
+            query, rids, visible, blind=lambda type_: self._blind(verdict, query.release, type_)
         )
         image = self.dossier.image
         rows = image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
         return [row for row in rows if self.cap.allows("r", row.type)]
 
-    def _blind(self, verdict: Verdict, type_: str) -> frozenset[str]:
+    def _blind(self, verdict: Verdict, rel: str, type_: str) -> frozenset[str]:
         """Search parameters on what of a Patient this caller may not see."""
         if type_ != "Patient":
             return frozenset()
-        closed = closed_parts(verdict)
+        row = self.dossier.image.patient(rel)
+        closed = closed_parts(verdict, self.dossier.image.facets[row.facet] if row else PATIENT)
         return frozenset(p for kind in closed for p in PATIENT_PARAMETERS[kind])
 
     async def _show(
@@ -217,8 +219,9 @@ class Vault(Door):
         found = []
         for place, row in enumerate(everything):
             raw = fresh.get(row.body or b"") or texts[row.body]
-            shown = masked(verdict, raw) if row.type == "Patient" else raw
-            found.append(Found(row, shown, included=place >= len(rows)))
+            if row.type == "Patient":
+                raw = masked(verdict, raw, self.dossier.image.facets[row.facet])
+            found.append(Found(row, raw, included=place >= len(rows)))
         return found
 
     # --- changing ------------------------------------------------------------------------------
@@ -259,9 +262,9 @@ class Vault(Door):
         raise AssertionError("a call either answers or raises")
 
 
-def masked(verdict: Verdict, raw: bytes) -> bytes:
+def masked(verdict: Verdict, raw: bytes, facet: Facet) -> bytes:
     """A Patient's text without the parts this caller may not see (consent 1, Patient)."""
-    closed = closed_parts(verdict)
+    closed = closed_parts(verdict, facet)
     if not closed:
         return raw
     tree = text.parse(raw)
@@ -272,12 +275,15 @@ def masked(verdict: Verdict, raw: bytes) -> bytes:
     return text.dump(tree)
 
 
-def closed_parts(verdict: Verdict) -> list[str]:
-    """Which of adres and contactpersonen this caller may not see of a Patient."""
+def closed_parts(verdict: Verdict, facet: Facet) -> list[str]:
+    """Which of adres and contactpersonen this caller may not see of a Patient with this facet.
+
+    Whose record it is counts: a system reads all of what its own organisation brought.
+    """
     return [
         kind
         for kind in ("adres", "contactpersonen")
-        if not verdict.decide("lezen", Facet("Patient", (kind,))).permit
+        if not verdict.decide("lezen", replace(facet, categories=(kind,))).permit
     ]
 
 

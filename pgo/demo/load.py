@@ -66,9 +66,21 @@ async def load(house: House, today: date, keys: Path, tell: Tell) -> Loaded:
 
 
 async def _organisation(house: House, one: Organisation, keys: Path) -> Caller | None:
+    if one.client_id:
+        return await system_of(house, one, keys)
     await house.registry.keep_organisation(Registered(one.id, one.name))
-    if not one.client_id:
-        return None
+    return None
+
+
+async def system_of(house: House, one: Organisation, keys: Path) -> Caller:
+    """Register a provider with its system, and give the system as it would call.
+
+    Args:
+        house: where it is registered.
+        one: has a client id.
+        keys: folder for the system's private key.
+    """
+    await house.registry.keep_organisation(Registered(one.id, one.name))
     key = _key(keys, one.client_id)
     public = {"keys": [key.as_dict(private=False, kid=one.client_id, alg="ES256", use="sig")]}
     await house.registry.keep_provider(Provider(one.id, one.name, one.client_id, public))
