@@ -109,10 +109,8 @@ def _own_organisation(_: Grant, asking: Asking) -> bool:
     return asking.actor.kind == "systeem" and bool(asking.org) and mine
 
 
-def _own_or_patient(grant: Grant, asking: Asking) -> bool:
-    return (asking.bare_patient and asking.actor.kind == "systeem") or _own_organisation(
-        grant, asking
-    )
+def _a_system(_: Grant, asking: Asking) -> bool:
+    return asking.actor.kind == "systeem"
 
 
 ALWAYS: tuple[Rule, ...] = (
@@ -140,7 +138,7 @@ OWN_RULES: tuple[Rule, ...] = (
     ("eigen organisatie", _own_organisation),
     *PERMIT_ALWAYS,
 )
-OWN_PATIENT_RULES: tuple[Rule, ...] = (("eigen organisatie", _own_or_patient), *PERMIT_ALWAYS)
+OWN_PATIENT_RULES: tuple[Rule, ...] = (("eigen organisatie", _a_system), *PERMIT_ALWAYS)
 DENY_RULES: tuple[Rule, ...] = (
     ("categorie", _any_category),
     ("actie", _action),
