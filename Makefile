@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+EXAMPLES ?= ../shared/data/fhir
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: install install-dev run test test-all check lint types boundaries lock clean demo-nictiz
@@ -46,8 +47,10 @@ boundaries: install-dev
 
 check: lint types boundaries test
 
+# Published example instances; not part of this project, so the folder may be absent.
 demo-nictiz: install
-	$(BIN)/pgo demo --nictiz
+	@test -d '$(EXAMPLES)' || { echo 'There is no folder $(EXAMPLES) with published examples. Name another one: make demo-nictiz EXAMPLES=folder'; exit 1; }
+	$(BIN)/pgo demo --examples '$(EXAMPLES)'
 
 # Needs uv (pip install uv). Writes hashes only, no addresses.
 lock:

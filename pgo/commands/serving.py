@@ -59,20 +59,20 @@ def demo(
     async def work(house: House) -> dict[str, Any]:
         keys = found.key_file.parent / "demo-keys"
         loaded = await load(house, house.clock().date(), keys, err.print)
-        report = await _examples(house, examples) if examples else {}
-        return {**await _told(house, loaded), **report}
+        told = await _told(house, loaded)
+        if examples:
+            told["examples"] = await load_examples(house, examples, err.print)
+        return told
 
     told: dict[str, Any] = with_house(work, found)
     if as_json:
         show(told, as_json=True)
     else:
         _print(told, found)
+    if any(told.get("examples", {}).get(name) for name in ("different", "disagreeing")):
+        raise typer.Exit(1)
     if serving:
         _serve(found)
-
-
-async def _examples(house: House, folder: Path) -> dict[str, Any]:
-    return await load_examples(house, folder, err.print)
 
 
 async def _told(house: House, loaded: Loaded) -> dict[str, Any]:
@@ -104,7 +104,15 @@ def _print(told: dict[str, Any], found: Settings) -> None:
         token = told["tokens"][role]
         line = f"curl -s -H 'Authorization: Bearer {token}' '{address}/{type_}?_count=3'"
         out.print(line, highlight=False, soft_wrap=True, markup=False)
-    for name, value in told.items():
-        if name not in {"dossiers", "tokens"}:
-            out.print(f"{name}: {value}", highlight=False, soft_wrap=True, markup=False)
     out.print()
+    if "examples" in told:
+        _print_examples(told["examples"])
+
+
+def _print_examples(report: dict[str, Any]) -> None:
+    """What became of the published examples: counts, refusals by reason, what is not as sent."""
+    show(report["releases"], as_json=False, title="published examples, pushed and read back")
+    refused = [{**one, "files": "\n".join(one["files"])} for one in report["refused"]]
+    show(refused, as_json=False, title="refused")
+    for name, words in (("different", "not read back as sent"), ("disagreeing", "wrong searches")):
+        out.print(f"[bold]{words}[/]: {', '.join(report[name]) or 'none'}", highlight=False)
