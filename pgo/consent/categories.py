@@ -34,6 +34,8 @@ PATIENT_PARTS: Mapping[str, tuple[str, ...]] = {
     "adres": PATIENT_ADDRESS_MEMBERS,
     "contactpersonen": PATIENT_CONTACT_MEMBERS,
 }
+# Narrative and contained resources may tell the same again; they go when any part is masked.
+PATIENT_RETOLD = ("text", "contained")
 # Search parameters on those parts, in both releases: they would tell what is masked.
 PATIENT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "adres": (

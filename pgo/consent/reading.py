@@ -133,15 +133,9 @@ def grant(value: Any, place: str = "grant", *, stored: bool = False) -> Grant:
     raw = mapping(value, place)
     if not GRANT_MEMBERS.issuperset(raw):
         raise BadValue("a member that is not known", place=place)
-    effect = chosen(raw, "effect", place, ("permit", "deny"))
-    made = when(raw, "made", place)
-    if stored and made is None:
+    if stored and raw.get("made") is None:
         raise BadValue("needed in a stored grant", place=f"{place}.made")
-
-    def listed(name: str, allowed: frozenset[str] | None = None) -> frozenset[str] | None:
-        found = words(raw, name, place, allowed)
-        return None if effect == "deny" and not found else found
-
+    effect = chosen(raw, "effect", place, ("permit", "deny"))
     return Grant(
         id=text(raw, "id", place, needed=True),
         client=text(raw, "client", place, needed=True),
@@ -150,25 +144,23 @@ def grant(value: Any, place: str = "grant", *, stored: bool = False) -> Grant:
         by_court=flag(raw, "by_court", place),
         to_who=text(raw, "to_who", place, needed=True),
         grantee=grantee(raw.get("to_who"), f"{place}.to_who"),
-        actions=listed("actions", ACTIONS),
-        categories=listed("categories", CATEGORIES),
-        types=listed("types"),
-        labels=listed("labels"),
-        purposes=listed("purposes"),
         author=text(raw, "author", place),
-        instances=listed("instances"),
-        data_from=when(raw, "data_from", place),
-        data_to=when(raw, "data_to", place),
-        from_=when(raw, "from", place),
-        to=when(raw, "to", place),
         weekly=_windows(raw, place, effect),
         status=text(raw, "status", place) or "active",
-        revoked=when(raw, "revoked", place),
         parent=text(raw, "parent", place),
         depth=_depth(raw, place),
-        made=made,
         own=flag(raw, "own", place),
+        **_lists(raw, place, effect),
+        **{name: when(raw, name.rstrip("_"), place) for name in _TIMES},
     )
+
+
+def _lists(raw: Mapping[str, Any], place: str, effect: str) -> dict[str, Any]:
+    allowed = {"actions": ACTIONS, "categories": CATEGORIES}
+    read = {name: words(raw, name, place, allowed.get(name)) for name in _LISTS}
+    if effect == "permit":
+        return read
+    return {name: found or None for name, found in read.items()}
 
 
 def _windows(raw: Mapping[str, Any], place: str, effect: str) -> tuple[tuple[int, int], ...] | None:
