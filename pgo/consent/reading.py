@@ -151,8 +151,12 @@ def grant(value: Any, place: str = "grant", *, stored: bool = False) -> Grant:
         depth=_depth(raw, place),
         own=flag(raw, "own", place),
         **_lists(raw, place, effect),
-        **{name: when(raw, name.rstrip("_"), place) for name in _TIMES},
+        **_times(raw, place),
     )
+
+
+def _times(raw: Mapping[str, Any], place: str) -> dict[str, Any]:
+    return {name: when(raw, name.rstrip("_"), place) for name in _TIMES}
 
 
 def _lists(raw: Mapping[str, Any], place: str, effect: str) -> dict[str, Any]:
