@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 
-from pgo.commands.frame import AsJson, StoreAddress, err, fail, out, settings, show, with_house
+from pgo.commands.frame import AsJson, StoreAddress, err, out, settings, show, with_house
 from pgo.demo.load import Loaded, load
 from pgo.demo.published import load_examples
-from pgo.errors import BadValue
+from pgo.errors import BadValue, Issue
 from pgo.house import House
 from pgo.limits import serve_options
 from pgo.settings import Settings
+from pgo.strict import problems
 
 Port = Annotated[int | None, typer.Option(help="As PGO_PORT.")]
 Host = Annotated[str | None, typer.Option(help="As PGO_HOST.")]
@@ -24,18 +27,51 @@ _READ = "patient/*.rs"
 
 
 def serve(
-    store: StoreAddress = None, host: Host = None, port: Port = None, workers: Workers = None
+    store: StoreAddress = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Start the server."""
-    _serve(settings(store=store, host=host, port=port, workers=workers))
+    """Start the server; ends with what is wrong when it cannot serve."""
+    _serve({"store": store, "host": host, "port": port, "workers": workers}, as_json=as_json)
 
 
-def _serve(found: Settings) -> None:
-    """Run uvicorn; its workers read the same settings from the environment."""
-    for name, value in found.model_dump(exclude_unset=True, mode="json").items():
-        if value is not None:
-            os.environ[f"PGO_{name.upper()}"] = str(value)
+def _serve(chosen: dict[str, Any], *, as_json: bool) -> None:
+    """Run uvicorn. Its workers read the same settings: what was chosen here goes before them."""
+    os.environ.update(
+        {f"PGO_{name.upper()}": str(each) for name, each in chosen.items() if each is not None}
+    )
+    found = settings()
+
+    async def nothing(_: House) -> None:
+        """The house opened, so the workers will not fail on key or store again and again."""
+
+    with_house(nothing, found)
+    _free(found)
+    said = {"serves": found.issuer, "port": found.port, "workers": found.workers}
+    if as_json:
+        show(said, as_json=True)
+        sys.stdout.flush()
+    else:
+        err.print(f"pgo serves {found.issuer}", highlight=False, soft_wrap=True)
     uvicorn.run("pgo.app:from_environment", factory=True, loop="uvloop", **serve_options(found))
+
+
+def _free(found: Settings) -> None:
+    """The address can be listened on.
+
+    Raises:
+        BadValue: it is taken, or not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in found.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((found.host, found.port))
+        except OSError as fault:
+            text = f"cannot listen there ({fault.strerror}); choose another port or host"
+            raise BadValue(text, place="PGO_PORT") from fault
 
 
 def demo(
@@ -48,13 +84,9 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Load the demo families (once) and print how to read them."""
-    found = settings(store=store, port=port, development_login=True)
-    if found.strict:
-        fail(BadValue("strict refuses demo data", place="PGO_STRICT"))
-    if port is not None and "PGO_ISSUER" not in os.environ:
-        found = settings(
-            store=store, port=port, development_login=True, issuer=f"http://127.0.0.1:{port}"
-        )
+    _not_strict(settings(store=store, port=port))
+    chosen = {"store": store, "port": port, "development_login": True}
+    found = settings(**chosen)
 
     async def work(house: House) -> dict[str, Any]:
         keys = found.key_file.parent / "demo-keys"
@@ -72,7 +104,18 @@ def demo(
     if any(told.get("examples", {}).get(name) for name in ("different", "disagreeing")):
         raise typer.Exit(1)
     if serving:
-        _serve(found)
+        _serve(chosen, as_json=False)
+
+
+def _not_strict(found: Settings) -> None:
+    """Demo people sign in without a password.
+
+    Raises:
+        BadValue: strict is on; with whatever else is in the way.
+    """
+    if found.strict:
+        demo = Issue("value", "strict refuses demo data; set it to false for a trial", "PGO_STRICT")
+        raise BadValue("no demo data here", issues=(demo, *problems(found)))
 
 
 async def _told(house: House, loaded: Loaded) -> dict[str, Any]:
@@ -111,8 +154,13 @@ def _print(told: dict[str, Any], found: Settings) -> None:
 
 def _print_examples(report: dict[str, Any]) -> None:
     """What became of the published examples: counts, refusals by reason, what is not as sent."""
-    show(report["releases"], as_json=False, title="published examples, pushed and read back")
-    refused = [{**one, "files": "\n".join(one["files"])} for one in report["refused"]]
-    show(refused, as_json=False, title="refused")
+    names = [name for name in report["releases"][0] if name != "release"]
+    columns = {one["release"]: one for one in report["releases"]}
+    rows = [{"": name} | {rel: one[name] for rel, one in columns.items()} for name in names]
+    show(rows, as_json=False, title="published examples")
+    for one in report["refused"]:
+        places = ", ".join(one["places"])
+        out.print(f"[bold]refused[/] {one['release']} {places}: {one['why']}", highlight=False)
+        out.print("  " + ", ".join(one["files"]), highlight=False, markup=False)
     for name, words in (("different", "not read back as sent"), ("disagreeing", "wrong searches")):
         out.print(f"[bold]{words}[/]: {', '.join(report[name]) or 'none'}", highlight=False)
