@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from pgo.audit.chain import LOG
+from pgo.audit.chain import LOG, SYSTEM
 from pgo.audit.entry import Entry, pack
 from pgo.audit.trail import Trail
 from pgo.call import Call
@@ -21,14 +21,15 @@ from pgo.caller import Caller, Emergency
 from pgo.consent.model import Policy
 from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.dossier.open import Dossier, Dossiers
-from pgo.errors import NotFound, ScopeTooSmall
+from pgo.errors import NotFound, ScopeTooSmall, Unavailable
 from pgo.moment import micros, moment
 from pgo.oauth.scopes import cap_of
-from pgo.store.contract import Line
+from pgo.store.contract import Line, NotNext
 from pgo.verdict import Verdict
 from pgo.world import People, verdict_of
 
 PATIENT: Final = Facet("Patient")
+_RACES: Final = 100
 _IN_EMERGENCY: Final = Facet("MedicationRequest", ("medicatie",))
 
 
@@ -53,6 +54,7 @@ class Door:
         self._parts = parts
         self._request = request
         self.cap = cap_of(caller.scope)
+        self.called = False
         self._dossier: Dossier | None = None
         self._verdict: Verdict | None = None
 
@@ -61,25 +63,43 @@ class Door:
     @asynccontextmanager
     async def call(self, interaction: str, **said: Any) -> AsyncIterator[Call]:
         """Answer one call inside this block; its line is durable when the block has ended."""
+        self.called = True
         at = micros(self._parts.clock())
         call = Call(at, interaction, self.caller, {"request": self._request, **said})
         try:
             await self._open(call)
             yield call
+            if call.emergency and not call.written:
+                await self._tell(call)
         except BaseException as fault:
             if not call.written:
                 await asyncio.shield(self._write(call.failed(fault)))
             raise
         if not call.written:
-            if call.emergency:
-                await self._tell(call)
-            else:
-                await self._write(call.entry())
+            await self._write(call.entry())
+
+    async def turn_away(self, interaction: str, fault: Exception, **said: Any) -> NoReturn:
+        """A call that is wrong in itself: written down like any other.
+
+        What is wrong is told only to who may know of the dossier; for others it is not there.
+
+        Raises:
+            NotFound: the dossier is not for this caller; otherwise `fault`.
+        """
+        async with self.call(interaction, **said) as call:
+            await self.known(call)
+            raise fault
+        raise AssertionError("a call either answers or raises")
 
     async def _open(self, call: Call) -> None:
-        if self.caller.dossier not in {"", self.client}:
+        if self.caller.dossier not in {"", self.client} or self.client == SYSTEM:
             raise NotFound("not found")
-        self._dossier = await self._parts.dossiers.open(self.client)
+        try:
+            self._dossier = await self._parts.dossiers.open(self.client)
+        except NotFound:
+            if self.caller.emergency is not None:
+                self._parts.count("emergency", self.caller.person)
+            raise
         self._verdict = None
         call.said["n"] = self._dossier.image.n
         if self.caller.emergency is not None:
@@ -110,7 +130,7 @@ class Door:
                 token=entry.token,
                 address=entry.address,
             )
-            await self._parts.trail.write("system", outside)
+            await self._parts.trail.write(SYSTEM, outside)
 
     async def _tell(self, call: Call) -> None:
         """Noodtoegang: the notice to the client is committed with the line, before any answer."""
@@ -130,8 +150,14 @@ class Door:
             Rule("emergency", self.caller.person, declared),
             Rule("notice", f"nood-{call.at}-{self.caller.person}", notice),
         )
-        async with self.dossier.turn():
-            await self.commit(call, (), rules, {})
+        for _ in range(_RACES):
+            try:
+                async with self.dossier.turn():
+                    await self.commit(call, (), rules, {})
+                    return
+            except NotNext:
+                await asyncio.sleep(0.002)
+        raise Unavailable("this dossier is very busy; nothing was shown")
 
     @property
     def dossier(self) -> Dossier:
@@ -172,8 +198,8 @@ class Door:
         """
         verdict = await self.verdict()
         probe = PATIENT if self.caller.emergency is None else _IN_EMERGENCY
-        decision = verdict.decide("lezen", probe)
-        if not decision.permit and not verdict.holds_something():
+        decision = verdict.knows(probe)
+        if not decision.permit:
             call.because(decision)
             raise NotFound("not found")
         return verdict

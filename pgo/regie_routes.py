@@ -218,6 +218,7 @@ def operations(house: House) -> dict[str, Operation]:
         days = {name: _day(name, value) for name, value in ask.pairs}
         if not days.keys() <= {"van", "tot"}:
             raise BadValue("$wie-keek knows van and tot only")
+        vault.called = True  # the side of the door that knows the rules writes the line
         entries, _ = await _entries(
             house, vault.caller, vault.client, ask.request, days.get("van"), days.get("tot")
         )

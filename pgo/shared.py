@@ -52,7 +52,7 @@ async def _one(house: House, caller: Caller, client: str) -> Shared | None:
     now, cap = parts.clock(), cap_of(_EVERYTHING)
     verdict = await verdict_of(dossier, asking, parts.people, parts.policy, now, cap)
     name = subject_name(dossier)
-    if verdict.decide("lezen", Facet("Patient")).permit or verdict.holds_something():
+    if verdict.knows(Facet("Patient")).permit:
         return Shared(client, name, {rel: patient_id(dossier, rel) for rel in ("r4", "stu3")})
     rules = rules_of(dossier, parts.policy)
     asleep = any(g.status == "waakvlam" and g.to_who == caller.person for g in rules.grants)

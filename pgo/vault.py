@@ -15,7 +15,7 @@ import orjson
 
 from pgo.call import Call
 from pgo.changing import Changing, Queries
-from pgo.consent.categories import PATIENT_PARAMETERS, PATIENT_PARTS
+from pgo.consent.categories import PATIENT_PARAMETERS, PATIENT_PARTS, PATIENT_RETOLD
 from pgo.door import PATIENT, Door, Parts
 from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
@@ -48,8 +48,9 @@ class Vault(Door):
             NotFound: not there, or not for this caller; Gone: deleted.
         """
         async with self.call("read", release=rel, type_=type_) as call:
+            verdict = await self.known(call)
             self.reach("r", type_)
-            row = self._seen(call, await self.verdict(), self.dossier.image.get(rel, type_, id_))
+            row = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
             if not row.live:
                 raise Gone("this resource was deleted")
             found = await self._show(call, [row])
@@ -58,8 +59,9 @@ class Vault(Door):
     async def vread(self, rel: str, type_: str, id_: str, ver: int) -> Found:
         """One version; what the caller may see is decided for that version and for the newest."""
         async with self.call("vread", release=rel, type_=type_) as call:
+            verdict = await self.known(call)
             self.reach("r", type_)
-            rows = self._versions(call, await self.verdict(), rel, type_, id_)
+            rows = self._versions(call, verdict, rel, type_, id_)
             row = next((row for row in rows if row.ver == ver), None)
             if row is None:
                 raise NotFound("not found")
@@ -71,8 +73,9 @@ class Vault(Door):
     async def history(self, rel: str, type_: str, id_: str, count: int) -> Page:
         """The versions of one resource, newest first; deletions have an empty text."""
         async with self.call("history-instance", release=rel, type_=type_) as call:
+            verdict = await self.known(call)
             self.reach("r", type_)
-            rows = self._versions(call, await self.verdict(), rel, type_, id_)
+            rows = self._versions(call, verdict, rel, type_, id_)
             shown = rows[:count]
             bodies = await self._show(call, [row for row in shown if row.method != "DELETE"])
             by_ver = {found.row.ver: found for found in bodies}
@@ -99,29 +102,32 @@ class Vault(Door):
         """
         said = {"release": query.release, "type_": query.type, "query": asked}
         async with self.call("search-type", **said) as call:
-            self.reach("s", query.type)
             verdict = await self.known(call)
+            self.reach("s", query.type)
             rows = self.matches(verdict, query)
             size = 0 if query.counts_only else _page_size(query)
             page, rest = rows[:size], rows[size:]
             included = self.included(verdict, query, page)
             found = await self._show(call, page, included)
             self._because_of(call, verdict, page)
-            cursor = await self._keep_cursor(query, rest, len(rows)) if page and rest else ""
+            cursor = await self._keep_cursor(query, asked, rest) if page and rest else ""
         return Page(tuple(found), len(rows), cursor)
 
-    async def page(self, rel: str, type_: str, cursor: str) -> tuple[Page, Query]:
-        """A later page of a kept list of (id, version); each row is decided anew.
+    async def page(self, rel: str, type_: str, cursor: str, base: str) -> tuple[Page, Query]:
+        """A later page of a kept list of (id, version); each row and the total are decided anew.
+
+        `base` is our own FHIR address, as when the query was first read.
 
         Raises:
             NotFound: the cursor is over, or another caller's.
         """
         async with self.call("search-type", release=rel, type_=type_) as call:
-            self.reach("s", type_)
             verdict = await self.known(call)
+            self.reach("s", type_)
             kept, start = await self._kept_cursor(cursor, rel, type_)
-            query = parse(rel, type_, [tuple(p) for p in kept["pairs"]], lenient=True)
-            call.said["query"] = "&".join(name for name, _ in kept["pairs"])
+            pairs = [tuple(pair) for pair in kept["pairs"]]
+            query = parse(rel, type_, pairs, lenient=True, base=base)
+            call.said["query"] = kept["asked"]
             names = kept["rest"][start : start + _page_size(query)]
             rows = [row for id_, ver in names if (row := self._then(verdict, rel, type_, id_, ver))]
             included = self.included(verdict, query, rows)
@@ -129,16 +135,17 @@ class Vault(Door):
             self._because_of(call, verdict, rows)
             end = start + len(names)
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept["rest"]) else ""
-        return Page(tuple(found), kept["total"], more), query
+            total = len(self.matches(verdict, query))
+        return Page(tuple(found), total, more), query
 
-    async def _keep_cursor(self, query: Query, rest: Sequence[Row], total: int) -> str:
+    async def _keep_cursor(self, query: Query, asked: str, rest: Sequence[Row]) -> str:
         cursor = secrets.token_hex(16)
         kept = {
             "who": [self.caller.person, self.caller.app],
             "on": [query.release, query.type],
             "pairs": query.used,
+            "asked": asked,
             "rest": [[row.id, row.ver] for row in rest],
-            "total": total,
         }
         place = f"pgo1|cursor|{self.client}|{cursor}".encode()
         sealed = self.dossier.keys.box.seal(place, orjson.dumps(kept))
@@ -268,10 +275,10 @@ def masked(verdict: Verdict, raw: bytes, facet: Facet) -> bytes:
     if not closed:
         return raw
     tree = text.parse(raw)
-    for kind in closed:
-        for member in PATIENT_PARTS[kind]:
-            tree.pop(member, None)
-            tree.pop(f"_{member}", None)
+    hidden = [member for kind in closed for member in PATIENT_PARTS[kind]]
+    for member in (*hidden, *PATIENT_RETOLD):
+        tree.pop(member, None)
+        tree.pop(f"_{member}", None)
     return text.dump(tree)
 
 

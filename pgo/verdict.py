@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -38,7 +38,6 @@ class Verdict:
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
     _kept: dict[Any, Decision] = field(default_factory=dict)
-    _supported: dict[int, bool] = field(default_factory=dict)
 
     def decide(self, action: str, facet: Facet, id_: str = "", day: int | None = None) -> Decision:
         """May the caller do this to a resource with this facet, id and data date (µs)?"""
@@ -73,11 +72,32 @@ class Verdict:
         """May the caller read this row?"""
         return self.row(row).permit
 
-    def holds_something(self) -> bool:
-        """Whether the caller's organisation may bring records here: it knows of the dossier."""
-        ask = self.ask("toevoegen", Resource(type="Patient", categories=frozenset({"overig"})))
-        own = Resource(type="Patient", org=ask.org)
-        return bool(ask.org) and decide(self.world, self.ask("toevoegen", own)).permit
+    # --- may he know of the dossier ------------------------------------------------------------
+
+    def knows(self, facet: Facet) -> Decision:
+        """May the caller know of the dossier, whatever his token reaches?
+
+        He may when he may read `facet`, when his organisation brings records here, or when a deny
+        that hits whatever has no author or date stops him there but not at some row.
+        """
+        decision = self._anyhow("lezen", self._resource(facet, "", None))
+        org = self.ask("toevoegen", Resource()).org
+        own = Resource(type="Patient", org=org)
+        brings = bool(org) and self._anyhow("toevoegen", own).permit
+        excluded = decision.reason == "WEIGERING_WINT"
+        permit = decision.permit or brings or (excluded and self._sees_any())
+        return replace(decision, permit=permit)
+
+    def _anyhow(self, action: str, resource: Resource) -> Decision:
+        return decide(self.world, replace(self.ask(action, resource), scope_ok=True))
+
+    def _sees_any(self) -> bool:
+        for rel in ("r4", "stu3"):
+            where, args = self.visible(rel, None)("r")
+            sql = f"SELECT 1 FROM res r WHERE r.rel=? AND r.live AND {where} LIMIT 1"
+            if self.image.select(sql, (rel, *args)):
+                return True
+        return False
 
     # --- supporting resources ------------------------------------------------------------------
 
@@ -85,15 +105,19 @@ class Verdict:
         own = self.decide(action, facet, row.id, row.day)
         if own.permit:
             return own
-        for source in self._referrers(row, set()):
+        for source in self._referrers(row, facet, set()):
             lent = Facet(facet.type, source, facet.labels, facet.author, facet.org, facet.seals)
             decision = self.decide(action, lent, row.id, row.day)
             if decision.permit:
                 return decision
         return own
 
-    def _referrers(self, row: Row, seen: set[int]) -> Iterable[tuple[str, ...]]:
-        """Categories of the visible resources that refer to this one, through others if need be."""
+    def _referrers(self, row: Row, facet: Facet, seen: set[int]) -> Iterable[tuple[str, ...]]:
+        """Categories of the visible resources that refer to this one, through others if need be.
+
+        What the caller or his organisation wrote opens nothing but what they wrote themselves:
+        nobody makes a resource visible to himself by pointing at it.
+        """
         found = self.image.select(
             "SELECT s.rid FROM lnk l JOIN res s ON s.rid = l.rid"
             " WHERE l.type=? AND l.id=? AND s.rel=? AND s.live",
@@ -103,22 +127,18 @@ class Verdict:
         seen.update(fresh)
         given: set[tuple[str, ...]] = set()
         for source in self.image.rows(fresh):
-            facet = self.image.facets[source.facet]
-            if facet.type in SUPPORTING:
-                yield from self._referrers(source, seen)
-            elif facet.categories not in given and self.row(source).permit:
-                given.add(facet.categories)
-                yield facet.categories
+            referrer = self.image.facets[source.facet]
+            if self._wrote(referrer) and not self._wrote(facet):
+                continue
+            if referrer.type in SUPPORTING:
+                yield from self._referrers(source, facet, seen)
+            elif referrer.categories not in given and self.row(source).permit:
+                given.add(referrer.categories)
+                yield referrer.categories
 
-    def lending(self, row: Row, sources: Iterable[Row]) -> bool:
-        """Whether one of these visible rows, which refer to a supporting row, makes it visible."""
-        facet = self.image.facets[row.facet]
-        kinds = {self.image.facets[source.facet].categories for source in sources}
-        lent = (
-            Facet(facet.type, kind, facet.labels, facet.author, facet.org, facet.seals)
-            for kind in kinds
-        )
-        return any(self.decide("lezen", each, row.id, row.day).permit for each in lent)
+    def _wrote(self, facet: Facet) -> bool:
+        asker = self.ask("lezen", Resource())
+        return facet.author == asker.actor or (bool(facet.org) and facet.org == asker.org)
 
     # --- as SQL --------------------------------------------------------------------------------
 

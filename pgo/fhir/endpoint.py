@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
 from pgo.errors import BadValue, NoSuchInteraction, NotFound, PgoError, UnsupportedMedia
 from pgo.fhir import answers
@@ -24,7 +25,7 @@ from pgo.fhir.incoming import incoming, incoming_bundle
 from pgo.fhir.query import Query, parse
 from pgo.shown import Page
 from pgo.vault import Vault
-from pgo.web import name_route, read_body, request_id, send_answer
+from pgo.web import ClientGone, name_route, read_body, request_id, send_answer
 
 _MOST_PARAMETERS: Final = 100
 _HISTORY: Final = 50
@@ -77,7 +78,11 @@ class Fhir:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; errors are raised for the net around it."""
-        address = read_address(scope["method"], scope["path"])
+        try:
+            address = read_address(scope["method"], scope["path"])
+        except PgoError as error:
+            await self._doors.refused(scope, error)
+            raise
         name_route(scope, address.template)
         reply = self._open(address) or await self._guarded(address, scope, receive)
         await send_answer(send, reply.answer(), head=scope["method"] == "HEAD")
@@ -101,9 +106,19 @@ class Fhir:
         except PgoError as error:
             await self._doors.refused(scope, error)
             raise
-        ask = await _ask(address, scope, receive, self._doors.issuer)
-        vault = self._doors.vault(caller, client, ask.request)
-        return await self._dispatch(ask, vault)
+        vault = self._doors.vault(caller, client, request_id(scope))
+        try:
+            ask = await _ask(address, scope, receive, self._doors.issuer)
+            return await self._dispatch(ask, vault)
+        except ClientGone:
+            raise
+        except Exception as fault:
+            if vault.called:
+                raise
+            said = {"release": address.release, "type_": address.type}
+            if address.interaction == "search-type":
+                said["query"] = scope["query_string"].decode("latin-1")
+            await vault.turn_away(_event_of(address.interaction), fault, **said)
 
     async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
         name = ask.address.interaction
@@ -113,6 +128,14 @@ class Fhir:
                 raise NotFound("there is no such operation")
             return await operation(ask, vault)
         return await _INTERACTIONS[name](ask, vault)
+
+
+def _event_of(interaction: str) -> str:
+    """What a call is called in the audit line when it is wrong before anything is done."""
+    if not interaction.startswith("$"):
+        return "batch" if interaction == "bundle" else interaction
+    known = EVENTS.get(interaction[1:])
+    return known.name if known is not None and known.family == "operation" else "search-system"
 
 
 async def _ask(address: Address, scope: Scope, receive: Receive, issuer: str) -> Ask:
@@ -205,7 +228,7 @@ async def _search(ask: Ask, vault: Vault) -> Reply:
     address = ask.address
     given = dict(ask.pairs)
     if "_cursor" in given:
-        page, query = await vault.page(address.release, address.type, given["_cursor"])
+        page, query = await vault.page(address.release, address.type, given["_cursor"], ask.base)
         link = answers.query_text(ask.pairs)
     else:
         lenient = ask.prefer("handling", "strict") == "lenient"
