@@ -215,8 +215,9 @@ async def _push(
         except PgoError as error:
             faults = _by_entry(error.issues) or dict.fromkeys(range(len(entries)), error.issues)
             for number, issues in faults.items():
-                file = named[entries[number]["request"]["url"]]
-                source.seen.refusals += [_refusal(source.release, file, one) for one in issues]
+                url = entries[number]["request"]["url"]
+                made = (_refusal(source.release, named[url], url, issue) for issue in issues)
+                source.seen.refusals += made
             entries = [entry for n, entry in enumerate(entries) if n not in faults]
     return []
 
@@ -246,8 +247,10 @@ def _by_entry(issues: Iterable[Issue]) -> dict[int, tuple[Issue, ...]]:
     return found
 
 
-def _refusal(release: Release, file: str, issue: Issue) -> Refusal:
-    place = _INDEX.sub("", _ENTRY.sub("", issue.place))
+def _refusal(release: Release, file: str, url: str, issue: Issue) -> Refusal:
+    """The place is within the resource, without numbers, such as `Observation.text.div`."""
+    inner = _INDEX.sub("", _ENTRY.sub("", issue.place))
+    place = f"{url.partition('/')[0]}.{inner}" if inner else ""
     return Refusal(release, file, place, issue.code, issue.detail)
 
 
@@ -300,7 +303,7 @@ async def _found(source: Source, client: str, question: Question) -> frozenset[s
     ids = {found.row.id for found in page.found}
     while page.cursor:
         vault = source.house.vault(source.caller, client)
-        page, _ = await vault.page(source.release, question.type, page.cursor)
+        page, _ = await vault.page(source.release, question.type, page.cursor, "")
         ids |= {found.row.id for found in page.found}
     return frozenset(ids)
 
