@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
-import structlog
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pgo import __version__, rates
-from pgo.audit.anchor import Anchor, anchor_key
+from pgo import __version__, rates, upkeep
 from pgo.audit.entry import REFUSED
 from pgo.caller import Caller
 from pgo.edge import wrap
@@ -43,7 +40,6 @@ from pgo.shared import caller_of_account, patient_id, shared_with
 from pgo.store.contract import Store
 from pgo.web import request_id
 
-_MINUTE: Final = 60.0
 _LIMITS: Final = {"emergency": rates.EMERGENCY, "invite": rates.INVITE}
 _EVENTS: Final = {
     "oauth.sign-in": "login",
@@ -89,8 +85,8 @@ class Server:
             )
         )
         self._app, self.pages = _wired(house, counters)
-        anchoring = asyncio.create_task(_anchor_each_minute(house))
-        self._stack.callback(anchoring.cancel)
+        for task in upkeep.start(house):
+            self._stack.callback(task.cancel)
         await house.note("start")
         self.house = house
         return house
@@ -109,8 +105,8 @@ class Server:
                 try:
                     await self.start()
                 except PgoError as error:
-                    why = f"{error.place}: {error.detail}" if error.place else error.detail
-                    await send({"type": "lifespan.startup.failed", "message": why})
+                    why = [f"{issue.place}: {issue.detail}" for issue in error.issues]
+                    await send({"type": "lifespan.startup.failed", "message": "; ".join(why)})
                     return
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -259,18 +255,6 @@ def _readiness(house: House) -> Callable[[], Any]:
         return {"store": True, "audit": house.trail.healthy}
 
     return ready
-
-
-async def _anchor_each_minute(house: House) -> None:
-    key = anchor_key(house.keys.anchor_seed)
-    anchor = Anchor(house.trail, key, house.settings.audit_anchor)
-    log = structlog.get_logger()
-    while True:
-        await asyncio.sleep(_MINUTE)
-        try:
-            await anchor.close_minute()
-        except PgoError:
-            log.warning("anchor", status=503)
 
 
 def _rates_file(settings: Settings) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from pgo.commands import consent, dossier, keeping, registry, serving, tokens
+from pgo.commands import bench, consent, dossier, keeping, registry, serving, tokens
+from pgo.commands.frame import plain
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, help="pgo: one dossier per client."
@@ -24,8 +25,10 @@ app.command("token")(tokens.token)
 app.add_typer(consent.app, name="consent")
 app.add_typer(keeping.audit, name="audit")
 app.add_typer(keeping.keys, name="keys")
+app.command("bench")(bench.bench)
 
 
 def main() -> None:
-    """Entry point of the `pgo` command."""
-    app()
+    """Entry point of the `pgo` command: 0 done, 1 refused or failed, 2 asked or set wrongly."""
+    with plain():
+        app()

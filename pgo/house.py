@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from pgo.audit.entry import Entry
 from pgo.audit.trail import Trail, new_writer
@@ -17,16 +18,19 @@ from pgo.consent.model import Person, Policy
 from pgo.door import Parts
 from pgo.dossier.open import Dossiers
 from pgo.dossier.seal import SYSTEM, Box, Keys
-from pgo.keyfile import load_key
+from pgo.errors import BadValue, Incident
 from pgo.moment import micros
-from pgo.oauth.parts import check
 from pgo.oauth.tokens import Tokens
 from pgo.regie import Regie
 from pgo.registry import Registry
 from pgo.settings import Settings
 from pgo.store import open_store
 from pgo.store.contract import Store
+from pgo.strict import check
 from pgo.vault import Vault
+
+ROTATION: Final = ("keys", "rotation")
+"""Where the registry remembers that a rotation of the deployment's key is under way."""
 
 
 def utc_now() -> datetime:
@@ -93,33 +97,71 @@ async def open_house(
     store: Store | None = None,
     clock: Callable[[], datetime] = utc_now,
     count: Callable[[str, str], None] = lambda _limit, _who: None,
+    fresh: bytes | None = None,
 ) -> AsyncIterator[House]:
-    """Open everything, and close what was opened; `count` is what named limits are counted with.
+    """Open everything, and close what was opened.
+
+    Args:
+        settings: of the deployment.
+        store: an open one; left out, the one the settings name is opened.
+        clock: tells the time.
+        count: is what named limits are counted with.
+        fresh: the deployment's key that a rotation brings in.
 
     Raises:
-        BadValue: a setting that cannot be used, with how to mend it.
-        Unavailable: the store cannot be used, or the key does not fit its data.
+        BadValue: settings that cannot be used, the key among them when it does not fit the data;
+            each with how to mend it.
+        Unavailable: the store cannot be used.
     """
-    check(settings)
-    deployment = load_key(settings)
+    deployment = check(settings)
     opened = store or await open_store(
         settings.store, strict=settings.strict, mongo_standalone=settings.mongo_standalone
     )
     try:
-        keys = Keys(opened, deployment)
-        await keys.make(SYSTEM)
-        box = (await keys.data(SYSTEM)).box
-        trail = Trail(opened, keys, clock, new_writer())
-        registry = Registry(opened, box)
-        dossiers = Dossiers(
-            opened, keys, open_bytes=settings.open_bytes, image_every=settings.image_every
-        )
-        policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
-        parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy, count)
-        tokens = Tokens(opened, box, clock)
-        yield House(settings, opened, keys, trail, registry, tokens, parts, clock, box)
-        await dossiers.close()
-        await trail.close()
+        keys = Keys(opened, deployment, fresh)
+        box = await _system_box(opened, keys, rotating=fresh is not None)
+        house = _furnished(settings, opened, keys, box, clock, count)
+        try:
+            yield house
+        finally:
+            await house.parts.dossiers.close()
+            await house.trail.close()
     finally:
         if store is None:
             await opened.close()
+
+
+def _furnished(
+    settings: Settings,
+    store: Store,
+    keys: Keys,
+    box: Box,
+    clock: Callable[[], datetime],
+    count: Callable[[str, str], None],
+) -> House:
+    trail = Trail(store, keys, clock, new_writer())
+    registry = Registry(store, box)
+    dossiers = Dossiers(
+        store, keys, open_bytes=settings.open_bytes, image_every=settings.image_every
+    )
+    policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
+    parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy, count)
+    tokens = Tokens(store, box, clock)
+    return House(settings, store, keys, trail, registry, tokens, parts, clock, box)
+
+
+async def _system_box(store: Store, keys: Keys, *, rotating: bool) -> Box:
+    """The box of what belongs to no dossier; opening it shows that the key fits.
+
+    Raises:
+        BadValue: another key than the one this store was made with, or a rotation half done.
+    """
+    if not rotating and await store.lookup(*ROTATION) is not None:
+        text = "a rotation was not finished; with the old key still here, run: pgo keys rotate FILE"
+        raise BadValue(text, place="PGO_KEY_FILE")
+    await keys.make(SYSTEM)
+    try:
+        return (await keys.data(SYSTEM)).box
+    except Incident as fault:
+        text = "this key does not fit the data in PGO_STORE; name the key they were sealed with"
+        raise BadValue(text, place="PGO_KEY_FILE") from fault

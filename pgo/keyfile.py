@@ -16,7 +16,7 @@ from pgo.settings import Settings
 
 _BYTES: Final = 32
 _DEVELOPMENT: Final = "development:"
-_HOW: Final = "make one with: pgo keys make"
+_HOW: Final = "make one with: pgo keys make FILE"
 
 
 def load_key(settings: Settings) -> bytes:
@@ -26,38 +26,40 @@ def load_key(settings: Settings) -> bytes:
         BadValue: there is none, it is not one, or it is a development key under strict; says how
             to mend it and never shows the key.
     """
-    text = settings.key or _read(settings.key_file)
-    if text.startswith(_DEVELOPMENT) and settings.strict:
-        raise BadValue(f"strict refuses a development key; {_HOW}", place="PGO_KEY")
-    return _parsed(text)
+    place = "PGO_KEY" if settings.key else "PGO_KEY_FILE"
+    return _parsed(settings.key or _read(settings.key_file, place), place, strict=settings.strict)
 
 
-def read_key(path: Path) -> bytes:
-    """The key in a file.
+def read_key(path: Path, *, strict: bool) -> bytes:
+    """The key in a file named on the command line.
 
     Raises:
-        BadValue: there is none, or it is not one.
+        BadValue: there is none, it is not one, or it is a development key under strict.
     """
-    return _parsed(_read(path))
+    return _parsed(_read(path, "FILE"), "FILE", strict=strict)
 
 
-def _parsed(text: str) -> bytes:
+def _parsed(text: str, place: str, *, strict: bool) -> bytes:
+    if text.startswith(_DEVELOPMENT) and strict:
+        raise BadValue(f"strict refuses a development key; {_HOW}", place=place)
     try:
         key = base64.b64decode(text.removeprefix(_DEVELOPMENT).strip(), validate=True)
     except (binascii.Error, ValueError) as fault:
-        raise BadValue(f"the key is not base64; {_HOW}", place="PGO_KEY") from fault
+        raise BadValue(f"the key is not base64; {_HOW}", place=place) from fault
     if len(key) != _BYTES:
-        raise BadValue(f"the key is not {_BYTES} bytes; {_HOW}", place="PGO_KEY")
+        raise BadValue(f"the key is not {_BYTES} bytes; {_HOW}", place=place)
     return key
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, place: str) -> str:
     try:
         return path.read_text("ascii").strip()
     except FileNotFoundError as fault:
-        raise BadValue(f"there is no key file; {_HOW}", place="PGO_KEY_FILE") from fault
+        raise BadValue(f"there is no key file; {_HOW}", place=place) from fault
     except (OSError, UnicodeDecodeError) as fault:
-        raise BadValue("the key file cannot be read", place="PGO_KEY_FILE") from fault
+        raise BadValue(
+            f"the key file cannot be read; mend its rights, or {_HOW}", place=place
+        ) from fault
 
 
 def make_key(path: Path, *, development: bool) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -14,11 +17,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pgo.errors import BadValue, Issue
+
+_PREFIX: Final = "PGO_"
+_NOT_OURS: Final = ("PGO_CONFIG", "PGO_TEST_")
+"""The name of the file itself, and what tests are told."""
+
 
 class Settings(BaseSettings):
     """What a deployment may choose; `strict` refuses whatever is only safe in development."""
 
-    model_config = SettingsConfigDict(env_prefix="PGO_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     store: str = Field(
         "sqlite:///var/pgo.db",
@@ -68,6 +79,14 @@ class Settings(BaseSettings):
         "info", description="Least severe log line that is written."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _issuer_of_port(cls, found: Any) -> Any:
+        """Left out, the issuer is this machine on the chosen port."""
+        if isinstance(found, dict) and found.get("port") and "issuer" not in found:
+            return {**found, "issuer": f"http://127.0.0.1:{found['port']}"}
+        return found
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -88,6 +107,53 @@ def load(**chosen: Any) -> Settings:
     """Settings from arguments, environment and file; a bad one stops the start.
 
     Raises:
-        pydantic.ValidationError: names the setting and what is wrong with it.
+        BadValue: names every setting that is wrong and how to mend it, never its value. A setting
+            nobody knows is wrong too: a misspelt PGO_STRICT must not pass for one that is off.
     """
-    return Settings(**{name: value for name, value in chosen.items() if value is not None})
+    wrong = _unknown(os.environ) + _unreadable(os.environ.get("PGO_CONFIG", ""))
+    try:
+        if not any(issue.place == "PGO_CONFIG" for issue in wrong):
+            found = Settings(**{name: each for name, each in chosen.items() if each is not None})
+    except ValidationError as fault:
+        wrong += [_said(one["loc"], one["type"], one["msg"]) for one in fault.errors()]
+    if wrong:
+        raise BadValue("the settings are not right", issues=tuple(wrong))
+    return found
+
+
+def _unknown(environment: Mapping[str, str]) -> list[Issue]:
+    ours = (name for name in environment if name.upper().startswith(_PREFIX))
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    return [
+        _no_such(name.upper())
+        for name in sorted(ours)
+        if name.upper() not in known and not name.upper().startswith(_NOT_OURS)
+    ]
+
+
+def _no_such(name: str) -> Issue:
+    near = get_close_matches(name.removeprefix(_PREFIX).lower(), Settings.model_fields, 1)
+    mend = f"did you mean {_PREFIX}{near[0].upper()}?" if near else "take it away"
+    return Issue("value", f"there is no such setting; {mend}", name)
+
+
+def _unreadable(file: str) -> list[Issue]:
+    try:
+        if file:
+            tomllib.loads(Path(file).read_text("utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        where = str(fault).rpartition("(")[2].rstrip(")")
+        return [Issue("value", f"the file is not TOML ({where}); mend that line", "PGO_CONFIG")]
+    except (OSError, ValueError):
+        return [Issue("value", "the file cannot be read; name one that can", "PGO_CONFIG")]
+    return []
+
+
+def _said(where: tuple[int | str, ...], kind: str, message: str) -> Issue:
+    name = str(where[0])
+    if kind == "extra_forbidden" or name not in Settings.model_fields:
+        return _no_such(_PREFIX + name.upper())
+    field = Settings.model_fields[name]
+    usual = f" Left out it is {field.default!s}." if field.default not in (None, "") else ""
+    mend = f"{message}. What it sets: {field.description}{usual}"
+    return Issue("value", mend, _PREFIX + name.upper())

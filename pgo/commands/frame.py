@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from errno import EPIPE
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import orjson
 import typer
-from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from pgo.errors import PgoError
+from pgo.errors import BadValue, PgoError
 from pgo.house import House, open_house
 from pgo.keyfile import make_key
-from pgo.log import configure
+from pgo.log import configure, told
 from pgo.settings import Settings, load
 
 out: Final = Console()
@@ -30,40 +32,68 @@ StoreAddress = Annotated[
 
 
 def settings(**chosen: Any) -> Settings:
-    """The settings, or the end of the command with what is wrong with them."""
-    try:
-        found = load(**chosen)
-    except ValidationError as fault:
-        for one in fault.errors():
-            name = "PGO_" + "_".join(str(part) for part in one["loc"]).upper()
-            err.print(f"[red]{name}[/]: {one['msg']}")
-        raise typer.Exit(2) from None
+    """The settings; makes a development key when there is none and `strict` is off.
+
+    Raises:
+        BadValue: what is wrong with them.
+    """
+    found = load(**chosen)
     if not found.strict and not found.key and make_key(found.key_file, development=True):
-        err.print(f"A development key was made: {found.key_file}")
+        err.print(f"A development key was made: {found.key_file}", highlight=False, soft_wrap=True)
     return found
 
 
-def with_house(work: Callable[[House], Awaitable[Any]], found: Settings | None = None) -> Any:
-    """Open the house, do the work, close it; an error ends the command in plain words."""
+def with_house(
+    work: Callable[[House], Awaitable[Any]],
+    found: Settings | None = None,
+    fresh: bytes | None = None,
+) -> Any:
+    """Open the house, do the work, close it; what goes wrong is raised, for `plain` to tell."""
     chosen = found or settings()
     configure(chosen)
 
     async def whole() -> Any:
-        async with open_house(chosen) as house:
+        async with open_house(chosen, fresh=fresh) as house:
             return await work(house)
 
+    return asyncio.run(whole())
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Ends a command in plain words whatever goes wrong in it; never a traceback."""
     try:
-        return asyncio.run(whole())
+        yield
     except PgoError as error:
-        fail(error)
+        _end(error)
+    except OSError as fault:
+        if fault.errno == EPIPE:
+            raise SystemExit(1) from None
+        name = f" {Path(str(fault.filename)).name}:" if fault.filename else ""
+        err.print(f"[red]error[/]{escape(name)} {fault.strerror or type(fault).__name__}")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except Exception as fault:  # noqa: BLE001 - the last net: it tells where, never what
+        said = told(fault)
+        err.print("[red]error[/] a fault in pgo itself; tell its makers:", said["cause"])
+        err.print("  at", said["at"][-1], markup=False, highlight=False)
+        raise SystemExit(1) from None
+
+
+def _end(error: PgoError) -> NoReturn:
+    """Print place and detail, never a value; 2 when it is the settings that are wrong."""
+    for issue in error.issues[:20]:
+        place = f"{issue.place}: " if issue.place else ""
+        text = f"({issue.code}) {place}{issue.detail}"
+        err.print(f"[red]error[/] {escape(text)}", highlight=False, soft_wrap=True)
+    ours = all(issue.place.startswith("PGO_") for issue in error.issues)
+    raise SystemExit(2 if ours else 1) from None
 
 
 def fail(error: PgoError) -> NoReturn:
-    """End the command with an error: place and detail, never a value."""
-    for issue in error.issues[:20]:
-        place = f"{issue.place}: " if issue.place else ""
-        err.print(f"[red]error[/] ({issue.code}) {place}{issue.detail}", highlight=False)
-    raise typer.Exit(1)
+    """End the command with an error."""
+    raise error
 
 
 def show(value: Any, *, as_json: bool, title: str = "") -> None:
@@ -74,9 +104,9 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         _table(value, title)
     elif isinstance(value, dict):
         for name, each in value.items():
-            out.print(f"[bold]{name}[/]: {each}", highlight=False, soft_wrap=True)
+            out.print(f"[bold]{name}[/]: {escape(str(each))}", highlight=False, soft_wrap=True)
     else:
-        out.print(value, highlight=False, soft_wrap=True)
+        out.print(value, highlight=False, soft_wrap=True, markup=False)
 
 
 def _table(rows: list[dict[str, Any]], title: str) -> None:
@@ -87,14 +117,20 @@ def _table(rows: list[dict[str, Any]], title: str) -> None:
     for name in rows[0]:
         table.add_column(name)
     for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in rows[0]))
+        table.add_row(*(escape(str(row.get(name, ""))) for name in rows[0]))
     out.print(table)
 
 
-def json_file(path: Path) -> Any:
-    """A JSON file named on the command line; a broken one ends the command."""
+def json_file(path: Path) -> dict[str, Any]:
+    """The JSON object in a file named on the command line.
+
+    Raises:
+        BadValue: there is none.
+    """
     try:
-        return orjson.loads(path.read_bytes())
+        found = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as fault:
-        err.print(f"[red]error[/] {path.name}: not a readable JSON file")
-        raise typer.Exit(1) from fault
+        raise BadValue("not a readable JSON file", place=path.name) from fault
+    if not isinstance(found, dict):
+        raise BadValue("not a JSON object", place=path.name)
+    return found

@@ -10,13 +10,15 @@ from rich.progress import Progress
 
 from pgo.audit.anchor import anchor_key
 from pgo.audit.verify import load_anchors, verify
-from pgo.commands.frame import AsJson, err, fail, settings, show, with_house
+from pgo.commands.frame import AsJson, err, settings, show, with_house
 from pgo.dossier.seal import SYSTEM
 from pgo.errors import BadValue
 from pgo.house import House
 from pgo.keyfile import make_key, read_key
 from pgo.office import dossiers
+from pgo.rotation import rotate
 from pgo.settings import load
+from pgo.strict import check
 
 audit = typer.Typer(no_args_is_help=True, help="Check the audit trail.")
 keys = typer.Typer(no_args_is_help=True, help="The deployment's key.")
@@ -30,7 +32,7 @@ def verified(
     """Check every chain of audit lines: nothing changed, cut, swapped or put in its place."""
 
     async def work(house: House) -> list[dict[str, Any]]:
-        public = anchor_key(house.keys.anchor_seed).public_key()
+        public = anchor_key(await house.keys.anchor_seed()).public_key()
         anchors = await load_anchors(house.store, house.keys, public, house.settings.audit_anchor)
         names = [dossier] if dossier else [SYSTEM, *await dossiers(house)]
         rows = []
@@ -58,31 +60,38 @@ def verified(
 
 @keys.command("make")
 def made(
-    path: Annotated[Path | None, typer.Argument(help="Left out: PGO_KEY_FILE.")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Left out: PGO_KEY_FILE.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the deployment's key in a new file; keep it apart from the data, with a copy."""
     file = path or load().key_file
     if not make_key(file, development=False):
-        fail(BadValue("there is a key already; it was left alone", place="PGO_KEY_FILE"))
+        text = "there is a file already; it was left alone, name a new one"
+        raise BadValue(text, place="FILE" if path else "PGO_KEY_FILE")
     show({"key_file": str(file)}, as_json=as_json)
 
 
 @keys.command("rotate")
 def rotated(
-    fresh: Annotated[Path, typer.Argument(help="File with the new key (pgo keys make FILE).")],
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The new key, from: pgo keys make FILE")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Wrap every dossier's keys with a new deployment key; stop the servers first."""
-    key = read_key(fresh)
+    """Wrap every dossier's keys with a new key; stop the servers first.
+
+    The old key must still be in PGO_KEY_FILE. When it is interrupted, run it again.
+    """
+    found = settings()
+    fresh = read_key(path, strict=found.strict)
+    if fresh == check(found):
+        raise BadValue("this key is in use already; make another one", place="FILE")
 
     async def work(house: House) -> dict[str, int]:
-        names = [*await dossiers(house), SYSTEM]
-        await house.note("keys", person="beheer", note="rotate")
-        changed = 0
         with Progress(console=err, transient=True) as bar:
-            for client in bar.track(names, description="rewrap"):
-                changed += await house.keys.rewrap(client, key)
-        return {"dossiers": len(names) - 1, "keys": changed}
+            return await rotate(house, lambda names: bar.track(names, description="rewrap"))
 
-    show(with_house(work, settings()), as_json=as_json)
+    done = with_house(work, found, fresh)
+    show({**done, "next": f"set PGO_KEY_FILE={path}, then start the servers"}, as_json=as_json)

@@ -212,6 +212,11 @@ class Dossiers:
             await asyncio.gather(*tuple(self._keeping), return_exceptions=True)
 
     @property
+    def open_clients(self) -> tuple[str, ...]:
+        """Whose dossiers are open in this process."""
+        return tuple(self._open)
+
+    @property
     def open_count(self) -> int:
         """How many dossiers are open in this process."""
         return len(self._open)

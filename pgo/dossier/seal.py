@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
@@ -86,11 +87,11 @@ class Keys:
     everywhere within that time.
     """
 
-    def __init__(self, store: Store, deployment: bytes) -> None:
-        """`deployment` is the KEK, 32 bytes."""
+    def __init__(self, store: Store, deployment: bytes, fresh: bytes | None = None) -> None:
+        """`deployment` is the KEK, 32 bytes; `fresh` the one that is replacing it, if any."""
         self._store = store
         self._wrap = Box(subkey(deployment, b"wrap"))
-        self.anchor_seed = subkey(deployment, b"anchor")
+        self._next = Box(subkey(fresh, b"wrap")) if fresh else None
         self._held: OrderedDict[tuple[str, str], tuple[float, bytes]] = OrderedDict()
         self._boxes: OrderedDict[str, tuple[bytes, DossierKeys]] = OrderedDict()
 
@@ -123,12 +124,25 @@ class Keys:
                 self._boxes.popitem(last=False)
         return kept[1]
 
-    async def rewrap(self, client: str, fresh: bytes) -> int:
-        """Wrap this client's keys again under another deployment key; how many were changed."""
-        other, changed = Box(subkey(fresh, b"wrap")), 0
+    async def anchor_seed(self) -> bytes:
+        """32 bytes for the key that signs audit anchors; the same after a rotation of the KEK."""
+        return subkey(await self.audit_key(SYSTEM), b"anchor")
+
+    async def rewrap(self, client: str) -> int:
+        """Wrap this client's keys under the `fresh` KEK, unless they are; how many were changed.
+
+        Raises:
+            Incident: a key opens with neither KEK.
+        """
+        if self._next is None:
+            raise Incident("there is no fresh key to wrap with")
+        changed = 0
         for name, wrapped in (await self._store.key(client)).items():
             place = _place(client, name)
-            again = other.seal(place, self._wrap.open(place, wrapped))
+            with suppress(Incident):
+                self._next.open(place, wrapped)
+                continue
+            again = self._next.seal(place, self._wrap.open(place, wrapped))
             changed += await self._store.rewrap_key(client, name, wrapped, again)
         return changed
 
@@ -146,11 +160,17 @@ class Keys:
         if wrapped is None:
             self.forget(client)
             raise NotFound("not found")
-        key = self._wrap.open(_place(client, name), wrapped)
+        key = self._unwrapped(_place(client, name), wrapped)
         self._held[(client, name)] = (monotonic(), key if held is None else _same(held[1], key))
         while len(self._held) > _CACHED_KEYS:
             self._held.popitem(last=False)
         return self._held[(client, name)][1]
+
+    def _unwrapped(self, place: bytes, wrapped: bytes) -> bytes:
+        if self._next is not None:
+            with suppress(Incident):
+                return self._next.open(place, wrapped)
+        return self._wrap.open(place, wrapped)
 
 
 def _same(old: bytes, new: bytes) -> bytes:

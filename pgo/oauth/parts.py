@@ -13,7 +13,6 @@ from pgo.dossier.seal import Box
 from pgo.errors import BadValue
 from pgo.oauth.tokens import Tokens
 from pgo.registry import Registry
-from pgo.settings import Settings
 from pgo.store.contract import Store
 
 EVENTS = (
@@ -87,13 +86,3 @@ class Parts:
     def secure(self) -> bool:
         """Whether people reach us over TLS."""
         return self.issuer.startswith("https://")
-
-
-def check(settings: Settings) -> None:
-    """Refuse what is only safe in development.
-
-    Raises:
-        errors.BadValue: the development sign-in page is on while `strict` is.
-    """
-    if settings.strict and settings.development_login:
-        raise BadValue("strict refuses development_login.", place="development_login")

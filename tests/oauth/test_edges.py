@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from pgo.errors import BadValue
 from pgo.framework import answer_errors
-from pgo.oauth.parts import EVENTS, FIELDS, Parts, check
+from pgo.oauth.parts import EVENTS, FIELDS, Parts
 from pgo.oauth.routes import router
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.wording import lines
@@ -199,13 +199,6 @@ async def test_another_origin_gets_no_permission(world, origin):
 async def test_pages_have_no_cors(world, path):
     answer = await world.http.get(path, headers={"origin": "https://app.example"})
     assert "access-control-allow-origin" not in answer.headers
-
-
-def test_strict_refuses_the_development_sign_in():
-    check(Settings(strict=False, development_login=True))
-    check(Settings(strict=True, development_login=False))
-    with pytest.raises(BadValue):
-        check(Settings(strict=True, development_login=True))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""What stops the start: settings that cannot be used, and under `strict` all that is unsafe.
+
+Everything that is wrong is named at once, each with how to mend it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pgo.errors import BadValue, Issue
+from pgo.keyfile import load_key
+from pgo.settings import Settings
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def check(settings: Settings) -> bytes:
+    """The deployment's key, when these settings may be used.
+
+    Raises:
+        BadValue: one issue for each setting that is in the way.
+    """
+    found = problems(settings)
+    if found:
+        raise BadValue("the settings cannot be used", issues=found)
+    return load_key(settings)
+
+
+def problems(settings: Settings) -> tuple[Issue, ...]:
+    """One issue for each setting that is in the way."""
+    found = [*_issuer(settings), *_unsafe(settings)]
+    try:
+        load_key(settings)
+    except BadValue as fault:
+        found += fault.issues
+    return tuple(found)
+
+
+def _issuer(settings: Settings) -> list[Issue]:
+    try:
+        parts = urlsplit(settings.issuer)
+    except ValueError:
+        parts = urlsplit("")
+    whole = parts.hostname and not (parts.query or parts.fragment or settings.issuer.endswith("/"))
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if whole and (parts.scheme == "https" or (local and not settings.strict)):
+        return []
+    if whole and local:
+        text = "strict refuses http; give the https address people use"
+    else:
+        text = "not a public address; give https://host without a last slash"
+    return [Issue("value", text, "PGO_ISSUER")]
+
+
+def _unsafe(settings: Settings) -> list[Issue]:
+    if not settings.strict:
+        return []
+    rows = (
+        (
+            settings.development_login,
+            "strict refuses a sign-in page without passwords; set it to false",
+            "PGO_DEVELOPMENT_LOGIN",
+        ),
+        (
+            settings.mongo_standalone,
+            "strict refuses a server without replica set; make it a replica set and set this false",
+            "PGO_MONGO_STANDALONE",
+        ),
+    )
+    return [Issue("value", text, place) for wrong, text, place in rows if wrong]
