@@ -57,7 +57,7 @@ def rules_of(dossier: Dossier, policy: Policy) -> Rules:
 def _read(image: Image, policy: Policy) -> Rules:
     subject = _subject(image)
     relations = tuple(relation(value) for value in image.rules("relation").values())
-    grants = tuple(stored_grant(value) for value in _in_order(image.rules("grant")))
+    grants = tuple(stored_grant(value, client=subject.id) for value in _in_order(image.rules("grant")))
     limits = {m for g in grants for m in (g.data_from, g.data_to) if m is not None}
     named = frozenset(i for g in grants for i in g.instances or ())
     chained = {g.parent for g in grants if g.parent}
