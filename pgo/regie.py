@@ -16,21 +16,25 @@ from typing import Any, Final
 import orjson
 
 from pgo.audit.entry import Entry
+from pgo.audit.without import without
 from pgo.call import Call
+from pgo.caller import Caller
 from pgo.consent import reading
 from pgo.consent.decide import decide
-from pgo.consent.model import SEALS, Decision, Grant, Resource
+from pgo.consent.model import SEALS, Decision, Grant, Person, Resource
 from pgo.consent.words import summary
-from pgo.door import Door
+from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.moment import instant
+from pgo.standing import may_end, sent_relation
 from pgo.store.contract import NotNext, Store
 from pgo.world import SUBJECT, Rules, rules_of
 
 CODE_SECONDS: Final = 7 * 86_400
 _RACES: Final = 1000
 _SPACE: Final = "koppelcode"
+_STATUSES: Final = frozenset({"active", "proposed", "waakvlam"})
 _KEPT_OUT: Final = frozenset({"id", "client", "by", "made", "revoked", "by_court", "own", "order"})
 _LOGGING: Final = Facet("AuditEvent", ("logging",))
 _CONSENTS: Final = Facet("Consent", ("toestemmingen",))
@@ -39,6 +43,10 @@ Build = Callable[[Rules], "tuple[Rule, ...]"]
 
 class Regie(Door):
     """One caller and the rules of one dossier."""
+
+    def __init__(self, parts: Parts, caller: Caller, client: str, *, request: str = "") -> None:
+        super().__init__(parts, caller, client, request=request)
+        self._met: dict[str, Person] = {}
 
     # --- what there is -------------------------------------------------------------------------
 
@@ -60,10 +68,11 @@ class Regie(Door):
             await self._may_read(call, _LOGGING)
             trail = self._parts.trail
             entries = [entry async for entry in trail.read(self.client, since, until)]
-            hidden = await self._sealed_names()
+            hidden = await self._sealed()
             rules = rules_of(self.dossier, self._parts.policy)
             titles = await self._words(rules)
-        return [entry for entry in entries if not hidden.intersection(entry.resources)], titles
+        shown = [without(entry, hidden, SEALS) for entry in entries] if hidden else entries
+        return [entry for entry in shown if entry is not None], titles
 
     async def _words(self, rules: Rules) -> dict[str, str]:
         """Each grant in plain Dutch, with names people know."""
@@ -78,15 +87,17 @@ class Regie(Door):
         if not decision.permit:
             raise Forbidden("you may not see this part of the dossier")
 
-    async def _sealed_names(self) -> set[str]:
-        """Type/id@version of what is sealed for this reader: lines about it stay out of his log."""
-        verdict = await self.verdict()
-        names: set[str] = set()
-        for id_ in self.dossier.image.rules("seal"):
-            row = self.dossier.image.get(*id_.split("/"))
+    async def _sealed(self) -> dict[str, tuple[str, ...]]:
+        """What is sealed for this reader, as Type/id@version with the categories it counts in."""
+        verdict, image = await self.verdict(), self.dossier.image
+        found: dict[str, tuple[str, ...]] = {}
+        for id_ in image.rules("seal"):
+            row = image.get(*id_.split("/"))
             if row is not None and not verdict.sees(row):
-                names.update(f"{row.type}/{row.id}@{ver}" for ver in range(1, row.ver + 1))
-        return names
+                for one in image.versions(row):
+                    kinds = image.facets[one.facet].categories or (one.type,)
+                    found[f"{one.type}/{one.id}@{one.ver}"] = kinds
+        return found
 
     # --- grants --------------------------------------------------------------------------------
 
@@ -96,20 +107,19 @@ class Regie(Door):
         Raises:
             BadValue: with the place; Forbidden: you may not make it.
         """
-        if _KEPT_OUT.intersection(sent):
-            raise BadValue("id, client, by and moments are set by the server", place="grant")
         deny = sent.get("effect") == "deny"
         value = {**sent, "id": f"g-{secrets.token_hex(8)}", "by": self.caller.person}
         async with self.call("deny" if deny else "grant") as call:
-            await self.known(call)
+            await self._enter(call, "c")
+            client = rules_of(self.dossier, self._parts.policy).subject.id
+            made = {**value, "client": client, "made": instant(call.at)}
+            grant = _sound(sent, reading.grant(made, "grant", stored=True))
 
             def build(rules: Rules) -> tuple[Rule, ...]:
-                made = {**value, "client": rules.subject.id, "made": instant(call.at)}
-                grant = reading.grant(made, "grant", stored=True)
                 self._may_make(call, rules, grant)
                 return (Rule("grant", grant.id, {**made, "order": self.dossier.image.n + 1}),)
 
-            rule = (await self._change(call, build, str(value.get("to_who", ""))))[0]
+            rule = (await self._change(call, build, grant.to_who))[0]
         return _one(rule)
 
     def _may_make(self, call: Call, rules: Rules, grant: Grant) -> None:
@@ -137,26 +147,25 @@ class Regie(Door):
     async def revoke(self, id_: str) -> dict[str, Any]:
         """End a grant. Never answered with a conflict: it waits for its turn."""
         async with self.call("revoke") as call:
-            await self.known(call)
+            await self._enter(call, "u")
+            await self._meet(str((self.dossier.image.rule("grant", id_) or {}).get("to_who", "")))
 
             def build(_: Rules) -> tuple[Rule, ...]:
                 kept = self.dossier.image.rule("grant", id_)
                 if kept is None:
                     raise NotFound("there is no such grant")
                 deny = kept["effect"] == "deny"
-                whose = str(kept.get("to_who", ""))
-                mine = whose == self.caller.person
                 made_by_me = kept.get("parent") and kept["by"] == self.caller.person
                 if not made_by_me:
                     self._beheren(
                         call,
                         target="deny" if deny else "grant",
                         restrictive=not deny,
-                        grant_to=whose if deny or mine else "",
+                        grant_to=str(kept.get("to_who", "")),
                         id_=id_,
                     )
-                ended = {"status": "inactive", "revoked": instant(call.at)}
-                return (Rule("grant", id_, kept | ended),)
+                ended = {"revoked": instant(call.at)} | kept | {"status": "inactive"}
+                return (Rule("grant", id_, ended),)
 
             rule = (await self._change(call, build))[0]
         return _one(rule)
@@ -167,39 +176,43 @@ class Regie(Door):
         """Record who represents the client; `beheren`, and evidence where the law asks it."""
         id_ = f"r-{secrets.token_hex(8)}"
         async with self.call("relate") as call:
-            await self.known(call)
+            await self._enter(call, "c")
+            client = rules_of(self.dossier, self._parts.policy).subject.id
+            relation, made = sent_relation(sent, client)
 
-            def build(rules: Rules) -> tuple[Rule, ...]:
-                made = {**sent, "client": rules.subject.id}
-                relation = reading.relation(made, "relation")
+            def build(_: Rules) -> tuple[Rule, ...]:
                 self._beheren(call, target="relation", grant_to=relation.person)
                 return (Rule("relation", id_, made),)
 
-            rule = (await self._change(call, build, str(sent.get("person", ""))))[0]
+            rule = (await self._change(call, build, relation.person))[0]
         return _one(rule)
 
     async def end_relation(self, id_: str) -> dict[str, Any]:
         """End a relation now; what it allowed before stays on record."""
         async with self.call("unrelate") as call:
-            await self.known(call)
+            await self._enter(call, "u")
 
-            def build(_: Rules) -> tuple[Rule, ...]:
+            def build(rules: Rules) -> tuple[Rule, ...]:
                 kept = self.dossier.image.rule("relation", id_)
                 if kept is None:
                     raise NotFound("there is no such relation")
                 self._beheren(call, target="relation", restrictive=True)
-                return (Rule("relation", id_, kept | {"to": instant(call.at)}),)
+                world, now = self.held_verdict.world, self._parts.clock()
+                relation = reading.relation(kept)
+                may_end(world, rules.subject, relation, self.caller.person, now)
+                over = relation.to is not None and relation.to <= now
+                return (Rule("relation", id_, kept if over else kept | {"to": instant(call.at)}),)
 
             rule = (await self._change(call, build))[0]
         return _one(rule)
 
     async def seal(self, rel: str, type_: str, id_: str, label: str) -> dict[str, Any]:
         """Put a zegel on one resource the caller can see, or take it off (label "")."""
-        if label and label not in SEALS:
-            raise BadValue("not a seal", place="label")
         name = f"{rel}/{type_}/{id_}"
         async with self.call("seal" if label else "unseal", release=rel, type_=type_) as call:
-            await self.known(call)
+            await self._enter(call, "c" if label else "u")
+            if label and label not in SEALS:
+                raise BadValue("not a seal", place="label")
             row = self.dossier.image.get(rel, type_, id_)
             if row is None or not (await self.verdict()).sees(row):
                 raise NotFound("not found")
@@ -218,8 +231,7 @@ class Regie(Door):
         """A single-use code with which one provider may link itself to this dossier; 7 days."""
         code = "-".join(secrets.token_hex(3) for _ in range(4))
         async with self.call("link-code") as call:
-            await self.known(call)
-            await self.verdict()
+            await self._enter(call, "c")
             self._beheren(call, target="grant", grant_to="org:")
             self._parts.count("invite", self.caller.person)
             kept = {"client": self.client, "by": self.caller.person, "made": instant(call.at)}
@@ -252,6 +264,17 @@ class Regie(Door):
 
     # --- doing it ------------------------------------------------------------------------------
 
+    async def _enter(self, call: Call, letter: str) -> None:
+        """Somebody who may know of the dossier, with a token that reaches its rules."""
+        await self.known(call)
+        self.reach(letter, "Consent")
+
+    async def _meet(self, grantee: str) -> None:
+        """Know the kind of the person a change is about: some leave each other's grants alone."""
+        found = await self._parts.people.person(grantee)
+        if found is not None:
+            self._met[grantee] = found
+
     def _beheren(
         self,
         call: Call,
@@ -269,7 +292,8 @@ class Regie(Door):
     def _decided(self, call: Call, action: str, resource: Resource, **more: Any) -> Decision:
         verdict = self.held_verdict
         asked = replace(verdict.ask(action, resource), **more)
-        decision = decide(verdict.world, asked)
+        world = replace(verdict.world, persons={**self._met, **verdict.world.persons})
+        decision = decide(world, asked)
         call.because(decision)
         if not decision.permit:
             raise Forbidden("you may not do this: " + decision.reason)
@@ -278,6 +302,7 @@ class Regie(Door):
     async def _change(self, call: Call, build: Build, grantee: str = "") -> tuple[Rule, ...]:
         """Commit rules; waits for its turn and tries again when another process was first."""
         if grantee:
+            await self._meet(grantee)
             await self._parts.dossiers.store.link(grantee, self.client)
         for _ in range(_RACES):
             try:
@@ -314,6 +339,21 @@ def subject_rule(subject: dict[str, Any]) -> Rule:
     known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
     reading.person(str(subject.get("person", SUBJECT)), known, "subject")
     return Rule("subject", SUBJECT, subject)
+
+
+def _sound(sent: dict[str, Any], grant: Grant) -> Grant:
+    """A grant as it may be sent.
+
+    Raises:
+        BadValue: it says what the server says, or what no grant says.
+    """
+    if _KEPT_OUT.intersection(sent):
+        raise BadValue("id, client, by and moments are set by the server", place="grant")
+    if grant.status not in _STATUSES:
+        raise BadValue("not a status of a new grant", place="grant.status")
+    if grant.parent and grant.effect == "deny":
+        raise BadValue("only a permit is passed on", place="grant.parent")
+    return grant
 
 
 def _hashed(code: str) -> str:
