@@ -1,8 +1,9 @@
 """The narrative of a resource: which XHTML may stand in `text.div`, so that showing it is safe.
 
 The elements and attributes are those of https://hl7.org/fhir/R4/narrative.html#xhtml. Not allowed
-either: an image from elsewhere, a link that runs, a style that loads, a comment or CDATA section
-(an HTML reader ends them elsewhere than an XML reader does).
+either: a link that runs, a style that loads, a comment or CDATA section (an HTML reader ends them
+elsewhere than an XML reader does). A picture on a web site is allowed (txt-1, and official test
+data have one); whoever shows narrative must not fetch it, since that tells the site who reads.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ _SAFE_LINK: Final = re.compile(r"(https?|mailto|tel|urn):", re.IGNORECASE)
 _PICTURE: Final = re.compile(
     r"#[^\s]*"  # a contained Binary
     r"|Binary/[A-Za-z0-9\-.]{1,64}"
+    r"|https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?([/?][!#-;=?-\[\]_a-z~]*)?"  # never fetched
     r"|data:(image/(png|jpe?g|gif|bmp|webp)|application/octet-stream);base64,[A-Za-z0-9+/=\s]*"
 )
 _LOADS: Final = re.compile(
@@ -108,7 +110,7 @@ def _fault(node: xml.Node) -> str:
 
 
 def _good_link(link: str, *, picture: bool) -> bool:
-    """A picture is in the resource itself; a link is relative or of a safe kind."""
+    """A picture is in the resource, the dossier or on a site; a link is relative or safe."""
     if picture:
         return bool(_PICTURE.fullmatch(link))
     dense = "".join(char for char in link if char > " ")

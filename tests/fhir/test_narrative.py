@@ -16,6 +16,7 @@ GOOD = [
     '<a href="mailto:a@x.test">m</a><a href="tel:+31101234567">t</a>',
     '<img src="#bin" alt="x"/><img src="Binary/1" alt=""/>',
     '<img src="data:image/png;base64,iVBORw0KGgo=" alt="x"/>',
+    '<img src="https://x.test:8443/a/p.png?b=1" alt="x"/>',
     '<p style="color: red; font-weight: bold" lang="nl" xml:lang="nl">x</p><br/><hr/>',
 ]
 
@@ -39,7 +40,9 @@ BAD = [
     '<a href="vbscript:x">a</a>',
     '<a href="weird:x">a</a>',
     r'<a href="\\x.test\share">a</a>',
-    '<img src="https://x.test/p.png" alt=""/>',
+    '<img src="https://x.test@y.test/p.png" alt=""/>',
+    r'<img src="https://x.test\p.png" alt=""/>',
+    '<img src="ftp://x.test/p.png" alt=""/>',
     '<img src="//x.test/p.png" alt=""/>',
     '<img src="p.png" alt=""/>',
     '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt=""/>',

@@ -17,8 +17,8 @@ from pgo.settings import load
 OUTSIDE = Path(__file__).resolve().parents[2] / "../shared/data/fhir"
 R4, STU3 = "Nictiz-R4-zib2020/examples", "Nictiz-STU3-Zib2017/Examples"
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
-# The only reason so far for which a published example is refused: a picture from another site.
-KNOWN_REASONS = {("value", "A link or picture of this kind is not allowed in narrative.")}
+# Reasons for which a published example may be refused: none is, at present.
+KNOWN_REASONS: set[tuple[str, str]] = set()
 
 
 async def loaded(folder, examples, *, times=1):
@@ -57,7 +57,7 @@ def made_up(tmp_path):
     home = {"line": ["Dorpsstraat 1"], "city": "Ommen"}
     image = {
         "status": "generated",
-        "div": f'<div {XHTML}><img src="http://x.example/a.png"/></div>',
+        "div": f'<div {XHTML}><img src="javascript:1"/></div>',
     }
     files = {
         f"{R4}/p.json": json.dumps(patient(identifier=[bsn], address=[home])),
@@ -119,9 +119,8 @@ async def test_every_published_example_is_taken_read_back_and_found(tmp_path):
     (first, second), (before, after) = await loaded(tmp_path, OUTSIDE, times=2)
     r4, stu3 = first["releases"]
     assert (r4["files"], r4["dossiers"], r4["sent"], r4["accepted"]) == (271, 10, 273, 273)
-    assert (stu3["files"], stu3["dossiers"], stu3["sent"], stu3["accepted"]) == (208, 9, 237, 235)
+    assert (stu3["files"], stu3["dossiers"], stu3["sent"], stu3["accepted"]) == (208, 9, 237, 237)
     assert {(one["code"], one["why"]) for one in first["refused"]} <= KNOWN_REASONS
-    assert sum(len(one["files"]) for one in first["refused"]) == 2
     for one in (*first["releases"], *second["releases"]):
         assert one["equal"] == one["accepted"]
         assert one["agreeing"] == one["searches"] > 900
