@@ -34,6 +34,13 @@ class Call:
     _resources: list[str] = field(default_factory=list)
     _reasons: dict[str, None] = field(default_factory=dict)
 
+    def begin_again(self) -> None:
+        """Another process was first: what was worked out so far did not happen."""
+        for gathered in (self._resources, self._categories, self._labels, self._reasons):
+            gathered.clear()
+        self._grants.clear()
+        self._obligations.clear()
+
     def because(self, decision: Decision) -> None:
         """Remember a decision that this call rests on."""
         self._reasons[decision.reason] = None
@@ -76,9 +83,8 @@ class Call:
 
     def failed(self, fault: BaseException) -> Entry:
         """The line of a call that ended with an error; nothing was shown, so nothing is listed."""
-        self._resources.clear()
-        self._categories.clear()
-        self._labels.clear()
+        for gathered in (self._resources, self._categories, self._labels):
+            gathered.clear()
         outcome, status = outcome_of(fault)
         return self.entry(outcome=outcome, status=status)
 

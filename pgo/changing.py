@@ -58,11 +58,13 @@ class Changing:
     async def run(self, ops: Sequence[Op], name: str) -> list[Outcome]:
         """What became of each operation, in the order of the Bundle."""
         vault = self.vault
+        self._note_searches(ops)
         writes_only = all(op.method in WRITES for op in ops)
         named = bool(name) and writes_only and not self.isolated
         key, digest = self._name(ops, name) if named else ("", "")
         async with vault.dossier.turn():
             vault.renew()
+            self.call.begin_again()
             before = vault.dossier.image.answer(key) if key else None
             if before is not None:
                 return await self._again(ops, orjson.loads(before), digest)
@@ -88,7 +90,9 @@ class Changing:
             return decision.permit
 
         vault = self.vault
-        staging = Staging(vault.dossier, self.rel, vault.caller, allow, self.call.at, self.operator)
+        staging = Staging(
+            vault.dossier, self.rel, vault.caller, allow, verdict.sees, self.call.at, self.operator
+        )
         staging.identify(ops)
         for op in ops:
             if op.method in WRITES:
@@ -133,6 +137,12 @@ class Changing:
             self._outcomes[done.op.index] = Outcome(done.op, done.status, row, shown, done.note)
 
     # --- reads inside a Bundle -----------------------------------------------------------------
+
+    def _note_searches(self, ops: Sequence[Op]) -> None:
+        """The one line of a Bundle keeps what was searched for in it."""
+        asked = [f"{op.path}?{op.query}" for op in ops if op.method not in WRITES and op.query]
+        if asked:
+            self.call.said["query"] = "\n".join(asked)
 
     async def _ask(
         self, ops: Sequence[Op], staging: Staging, changes: Sequence[Change]

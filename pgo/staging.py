@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 from pgo.caller import Caller
 from pgo.consent import categories
+from pgo.consent.model import CATEGORIES
 from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Facet
 from pgo.dossier.open import Dossier
@@ -67,6 +68,7 @@ class Staging:
     rel: str
     caller: Caller
     allow: Allow
+    sees: Callable[[Row], bool]
     at: int
     operator: bool = False
     staged: list[Staged] = field(default_factory=list)
@@ -154,6 +156,8 @@ class Staging:
             self._may_change(op, before)
             if before.digest == digest and (self.operator or self.caller.kind == "systeem"):
                 return Staged(op, 200, before)
+        elif op.method == "PUT" and not self.operator:
+            self._may_name(op, before)
         facet = self._facet(op, tree, before)
         self._may(op, before, id_, facet, categories.date_of(self.rel, tree))
         if op.if_match is not None and (before is None or before.ver != op.if_match):
@@ -189,7 +193,7 @@ class Staging:
         if before is None:
             self._refuse(op, None)
         facet = self.dossier.image.facets[before.facet]
-        if not self.allow("wijzigen", facet, op.id, before.day):
+        if not self.allow(_action("wijzigen", facet), facet, op.id, before.day):
             self._refuse(op, before)
         if not before.live:
             return Staged(op, 204, before)
@@ -212,15 +216,26 @@ class Staging:
     def _may_change(self, op: Op, before: Row) -> None:
         """The row as it is may be changed, by this caller, and is not somebody else's text."""
         facet = self.dossier.image.facets[before.facet]
-        if not self.allow("wijzigen", facet, before.id, before.day):
+        if not self.allow(_action("wijzigen", facet), facet, before.id, before.day):
             self._refuse(op, before)
         if facet.org and facet.org != self.caller.org and not self.operator:
             self._refuse(op, before)
 
+    def _may_name(self, op: Op, before: Row | None) -> None:
+        """The caller may choose this id: else "taken" would tell him of what he may not see.
+
+        So may a provider's system, whose records have names of their own, and whoever sees all.
+        """
+        everything = Facet(op.type, tuple(CATEGORIES), (categories.UNKNOWN_LABEL,))
+        if self.caller.kind != "systeem" and not self.allow("lezen", everything, "", None):
+            raise NotFound("not found", place=op.place)
+        if before is not None and not self.sees(before):
+            raise NotFound("not found", place=op.place)
+
     def _may(self, op: Op, before: Row | None, id_: str, facet: Facet, date: str) -> None:
         """The row as it will be may be there."""
         live = before is not None and before.live
-        action = "wijzigen" if live else "toevoegen"
+        action = _action("wijzigen" if live else "toevoegen", facet)
         asked = self._with_referrers(op, facet)
         if self.allow(action, asked, id_, _day(date)):
             return
@@ -229,10 +244,8 @@ class Staging:
         raise Forbidden("you may not store this here", place=op.place)
 
     def _refuse(self, op: Op, before: Row | None) -> NoReturn:
-        if before is not None:
-            facet = self.dossier.image.facets[before.facet]
-            if self.allow("lezen", facet, before.id, before.day):
-                raise Forbidden("you may not change this", place=op.place)
+        if before is not None and self.sees(before):
+            raise Forbidden("you may not change this", place=op.place)
         raise NotFound("not found", place=op.place)
 
     def _with_referrers(self, op: Op, facet: Facet) -> Facet:
@@ -306,6 +319,11 @@ def _with_meta(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -
     if "id" in tree and "meta" in tree:
         return tree | {"id": id_, "meta": meta}
     return front | {k: v for k, v in tree.items() if k not in front}
+
+
+def _action(usual: str, facet: Facet) -> str:
+    """A Consent that is not a clinical directive is about the reins themselves (consent 7)."""
+    return "beheren" if "toestemmingen" in facet.categories else usual
 
 
 def _identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:

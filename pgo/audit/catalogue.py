@@ -101,8 +101,8 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("update", "U", _QUERY, True),
         ("patch", "U", _QUERY, True),
         ("delete", "D", _QUERY, True),
-        ("transaction", "E", frozenset(), True),
-        ("batch", "E", frozenset(), True),
+        ("transaction", "E", _QUERY, True),
+        ("batch", "E", _QUERY, True),
         ("capabilities", "R", frozenset(), False),
     ),
     "operation": (
@@ -146,6 +146,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("dossier-create", "C", frozenset(), True),
         ("dossier-show", "R", frozenset(), True),
         ("dossier-erase", "D", frozenset(), True),
+        ("approve", "E", frozenset(), True),
         ("account", "U", frozenset(), False),
         ("app", "U", frozenset(), False),
         ("provider", "U", frozenset(), False),
