@@ -1,0 +1,100 @@
+"""`pgo bench` gives every figure it promises; how high they are is not a matter of tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from pgo.bench.load import drive
+from pgo.bench.rows import Row, alternating
+
+PROMISED = {
+    "memory of a worker after its start": "<= 200",
+    "guarded read / bare route": ">= 0.4",
+    "guarded search / bare route": ">= 0.15",
+    "opening a cold dossier of 2,000 with an image": "<= 25",
+    "warm search of 20 rows, our own time": "<= 1",
+    "import / validation by fhir.resources only": ">= 0.4",
+    "consent.decide with 200 grants": "<= 50",
+    "durable audit line, alone": "",
+}
+
+
+def pgo_bench(*arguments, **environment):
+    own = {name: v for name, v in os.environ.items() if not name.startswith("PGO_")}
+    command = [sys.executable, "-m", "pgo", "bench", *arguments]
+    return subprocess.run(
+        command, env=own | environment, capture_output=True, check=False, timeout=120
+    )
+
+
+def test_a_quick_run_gives_all_rows_with_sane_numbers(tmp_path):
+    done = pgo_bench("--quick", "--json", TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr.decode()
+    rows = {row["name"]: row for row in orjson.loads(done.stdout)}
+    for name, bar in PROMISED.items():
+        assert rows[name]["bar"] == bar
+    for row in rows.values():
+        assert row.keys() == {"name", "value", "unit", "bar", "ok"}
+        assert 0 < row["value"] < 1e7, row
+    assert b"guarded read" in done.stderr, "progress is told on standard error"
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_bench_nobody_has_is_refused_with_the_list():
+    done = pgo_bench("nothing", "--quick")
+    assert done.returncode == 1
+    assert b"memory, read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("row", "ok", "bar"),
+    [
+        (Row("a", 0.4, "ratio", least=0.4), True, ">= 0.4"),
+        (Row("a", 0.39, "ratio", least=0.4), False, ">= 0.4"),
+        (Row("a", 25, "ms", most=25), True, "<= 25"),
+        (Row("a", 25.1, "ms", most=25), False, "<= 25"),
+        (Row("a", 9, "answers/s"), True, ""),
+    ],
+)
+def test_a_bar_is_held_or_not(row, ok, bar):
+    assert (row.ok, row.bar) == (ok, bar)
+
+
+def test_ways_run_in_turns_and_their_medians_are_told():
+    order = []
+
+    def way(name, values):
+        left = iter(values)
+
+        def once():
+            order.append(name)
+            return next(left)
+
+        return once
+
+    assert alternating([way("a", [1.0, 9.0, 2.0]), way("b", [5.0, 4.0, 6.0])], 3) == [2.0, 5.0]
+    assert order == ["a", "b"] * 3
+
+
+async def test_the_load_tells_of_an_answer_that_is_not_200(answering):
+    port = await answering(b"HTTP/1.1 503 no\r\ncontent-length: 2\r\n\r\nno")
+    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 2, 0.05)
+    assert told["fault"] == "HTTP/1.1 503 no"
+
+
+async def test_the_load_waits_for_the_whole_answer(answering):
+    port = await answering(b"HTTP/1.1 200 OK\r\ncontent-le", b"ngth: 4\r\n\r\nab", b"cd")
+    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 1, 0.2)
+    assert told["fault"] == ""
+    assert 1 < told["rate"] < 100, "an answer takes three pieces with pauses of 10 ms"
+
+
+async def test_the_load_tells_when_the_server_hangs_up(answering):
+    port = await answering(None)
+    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 1, 0.05)
+    assert told["fault"] == "the server hung up"
