@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
-from pgo.dossier.seal import DossierKeys, Keys
+from pgo.dossier.seal import SEALING, DossierKeys, Keys
 from pgo.errors import Incident, NotFound, PgoError
 from pgo.store.contract import Commit, Line, NotNext, Store
 
-_CHUNK: Final = 4_000_000
+_CHUNK: Final = 4_000_000 - SEALING
 _REPLAY: Final = 200
 _NO_HASH: Final = bytes(32)
 _log = logging.getLogger(__name__)

@@ -27,6 +27,8 @@ SYSTEM: Final = "system"
 _FORMAT: Final = b"\x01"
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+SEALING: Final = len(_FORMAT) + _NONCE_BYTES + 16
+"""How many bytes longer sealed bytes are than plain ones."""
 _CACHED_KEYS: Final = 4096
 _CACHE_SECONDS: Final = 60.0
 
