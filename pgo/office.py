@@ -6,9 +6,11 @@ second operator and a reason, and the client is told.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final
 
@@ -16,18 +18,28 @@ import orjson
 
 from pgo.call import Call
 from pgo.caller import Caller
+from pgo.consent import reading
+from pgo.consent.explain import Explanation, explain
+from pgo.consent.model import ACTIONS, CATEGORIES, Resource
 from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
-from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound
+from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.fhir.bundle import Op
 from pgo.house import House
 from pgo.moment import instant
+from pgo.oauth.scopes import cap_of
 from pgo.regie import subject_rule
 from pgo.shown import Outcome
+from pgo.store.contract import NotNext
 from pgo.vault import Vault
+from pgo.world import SUBJECT, verdict_of
 
 APPROVAL_SECONDS: Final = 900
+REVEALING: Final = ("export", "dossier-show", "token")
+"""Commands that reveal content: under `strict` a second operator approves each."""
 _SPACE: Final = "approval"
+_RACES: Final = 100
+_PAUSE: Final = 0.002
 _PAGE: Final = 100
 
 
@@ -50,16 +62,26 @@ class Office(Vault):
         super().__init__(house.parts, operator(name), client)
         self._house = house
 
-    async def create(self, subject: dict[str, Any]) -> None:
-        """Make the dossier: its keys, and the facts about the client decisions need.
+    async def create(
+        self, subject: dict[str, Any], relations: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Make the dossier: its keys, the facts about the client, and who represents him in law.
 
         Raises:
-            BadValue: a fact that cannot be read, with its place.
+            BadValue: a fact that cannot be read, with its place; then nothing was made.
         """
-        rule = subject_rule({"patient": str(uuid.uuid4()), **subject})
+        facts = subject_rule({"patient": str(uuid.uuid4()), **subject})
+        whose = str((facts.value or {}).get("person", SUBJECT))
+        rules = [facts]
+        for index, row in enumerate(relations):
+            related = {**row, "client": whose}
+            reading.relation(related, f"relations[{index}]")
+            rules.append(Rule("relation", f"r-{secrets.token_hex(8)}", related))
         await self._house.keys.make(self.client)
-        async with self.call("dossier-create") as call, self.dossier.turn():
-            await self.commit(call, (), (rule,), {})
+        for person in (whose, *(str(row["person"]) for row in relations)):
+            await self._house.store.link(person, self.client)
+        async with self.call("dossier-create") as call:
+            await self._put(call, rules)
 
     async def set_rules(self, rules: Sequence[Rule], note: str) -> None:
         """Put in relations and grants at the start of a dossier; hints first."""
@@ -67,8 +89,8 @@ class Office(Vault):
             grantee = (rule.value or {}).get("to_who") or (rule.value or {}).get("person")
             if grantee:
                 await self._house.store.link(str(grantee), self.client)
-        async with self.call("grant-change", note=note) as call, self.dossier.turn():
-            await self.commit(call, (), rules, {})
+        async with self.call("grant-change", note=note) as call:
+            await self._put(call, rules)
 
     async def bring_in(self, rel: str, ops: Sequence[Op], *, whole: bool) -> list[Outcome]:
         """Import operations as they are, ids kept; `whole`: all or nothing."""
@@ -103,7 +125,7 @@ class Office(Vault):
 
     async def token_given(self, person: str, approved: dict[str, str] | None) -> None:
         """Write down that a token was made for this dossier; tell the client if approved."""
-        async with self.call("token", note=f"as {person}") as call:
+        async with self.call("dossier-token", note=f"as {person}") as call:
             if approved is not None:
                 await self._tell_client(call, "token", {**approved, "as": person})
 
@@ -124,19 +146,48 @@ class Office(Vault):
         Raises:
             NotFound: there is no such link.
         """
-        async with self.call("unlink") as call, self.dossier.turn():
+        async with self.call("unlink") as call:
             id_ = f"koppeling-{organisation}"
             kept = self.dossier.image.rule("grant", id_)
             if kept is None:
                 raise NotFound("there is no such link", place="organisation")
             ended = {"status": "inactive", "revoked": instant(call.at)}
-            await self.commit(call, (), (Rule("grant", id_, kept | ended),), {})
+            await self._put(call, (Rule("grant", id_, kept | ended),))
+
+    async def explain(self, asker: Caller, action: str, category: str) -> Explanation:
+        """May this person do this here now, and why?
+
+        Raises:
+            BadValue: no such action or category.
+        """
+        if action not in ACTIONS or category not in CATEGORIES:
+            known = ACTIONS if action not in ACTIONS else CATEGORIES
+            place = "--action" if action not in ACTIONS else "--category"
+            raise BadValue("choose one of " + " ".join(sorted(known)), place=place)
+        async with self.call("mag"):
+            parts, cap = self._parts, cap_of(asker.scope)
+            now = parts.clock()
+            found = await verdict_of(self.dossier, asker, parts.people, parts.policy, now, cap)
+            return explain(found.world, found.ask(action, Resource(frozenset({category}))))
+
+    async def approve(self) -> None:
+        """Write down that a second operator approved something."""
+        async with self.call("approve"):
+            pass
 
     async def _tell_client(self, call: Call, what: str, approved: dict[str, str]) -> None:
         notice = {"kind": "beheer", "what": what, "at": call.at, **approved}
-        async with self.dossier.turn():
-            rule = Rule("notice", f"beheer-{call.at}", notice)
-            await self.commit(call, (), (rule,), {})
+        await self._put(call, (Rule("notice", f"beheer-{secrets.token_hex(8)}", notice),))
+
+    async def _put(self, call: Call, rules: Sequence[Rule]) -> None:
+        """Commit rules as they are; tried again when another process was first."""
+        for _ in range(_RACES):
+            with suppress(NotNext):
+                async with self.dossier.turn():
+                    await self.commit(call, (), rules, {})
+                    return
+            await asyncio.sleep(_PAUSE)
+        raise Unavailable("this dossier is very busy; nothing was changed")
 
 
 def new_client() -> str:
@@ -151,15 +202,19 @@ async def approve(house: House, name: str, client: str, what: str, reason: str) 
     """A second operator's approval: a code the first one uses once, within a quarter of an hour.
 
     Raises:
-        Forbidden: not an operator; BadValue: no reason.
+        Forbidden: not an operator; BadValue: no such command, or no reason.
     """
-    await _operator(house, name)
+    await _operator(house, name, "--operator")
+    if what not in REVEALING:
+        raise BadValue("choose one of " + " ".join(REVEALING), place="--for")
     if len(reason.strip()) < 10:  # noqa: PLR2004 - visible characters, as for noodtoegang
-        raise BadValue("give a reason of at least 10 characters", place="reason")
+        raise BadValue("give a reason of at least 10 characters", place="--reason")
     code = secrets.token_hex(8)
     kept = {"second": name, "client": client, "what": what, "reason": reason.strip()}
     expires = int(house.clock().timestamp()) + APPROVAL_SECONDS
-    await house.store.put(_SPACE, sha256(code.encode()).hexdigest(), orjson.dumps(kept), expires)
+    sealed = house.registry_box.seal(_place(code), orjson.dumps(kept))
+    await Office(house, client, name).approve()
+    await house.store.put(_SPACE, _hashed(code), sealed, expires)
     return code
 
 
@@ -173,21 +228,34 @@ async def approved_by(
     """
     if not code and not house.settings.strict:
         return None
-    await _operator(house, first)
+    await _operator(house, first, "--operator")
     now = int(house.clock().timestamp())
-    kept = await house.store.take(_SPACE, sha256(code.encode()).hexdigest(), now)
-    found: dict[str, str] = orjson.loads(kept) if kept else {}
+    kept = await house.store.take(_SPACE, _hashed(code), now)
+    found: dict[str, str] = (
+        orjson.loads(house.registry_box.open(_place(code), kept)) if kept else {}
+    )
     if (found.get("client"), found.get("what")) != (client, what):
-        raise InvalidGrant("an approval code of a second operator is needed", place="approval")
+        text = f"a second operator must approve this first: pgo approve --for {what}"
+        raise InvalidGrant(text, place="--approval")
+    await _operator(house, found["second"], "--approval")
     if found["second"] == first:
-        raise Forbidden("the second operator must be somebody else")
+        raise Forbidden("the second operator must be somebody else", place="--approval")
     return {"first": first, "second": found["second"], "reason": found["reason"]}
 
 
-async def _operator(house: House, name: str) -> None:
+def _hashed(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
+
+
+def _place(code: str) -> bytes:
+    return f"pgo1|approval|{_hashed(code)}".encode()
+
+
+async def _operator(house: House, name: str, place: str) -> None:
     account = await house.registry.account(name)
     if account is None or account.kind != "beheerder" or account.disabled:
-        raise Forbidden("this is not a registered operator (kind beheerder)")
+        text = "not a registered operator; add one with: pgo account add ID --kind beheerder"
+        raise Forbidden(text, place=place)
 
 
 async def dossiers(house: House) -> list[str]:
@@ -202,4 +270,4 @@ async def must_exist(house: House, client: str) -> None:
         NotFound: it is not.
     """
     if await house.store.head(client) == 0:
-        raise NotFound("there is no such dossier", place="dossier")
+        raise NotFound("there is no such dossier; see: pgo dossier list", place="--dossier")

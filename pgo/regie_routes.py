@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Depends, Path, Request
-from fastapi.responses import ORJSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
@@ -52,7 +51,7 @@ class CodeIn(BaseModel):
 
 def router(house: House, caller_of: CallerOf, refused: Refused) -> APIRouter:
     """The routes; every one of them asks for the caller first."""
-    routes = APIRouter(tags=["regie"], default_response_class=ORJSONResponse)
+    routes = APIRouter(tags=["regie"])
 
     async def calling(request: Request) -> AsyncIterator[Caller]:
         try:

@@ -146,6 +146,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("dossier-create", "C", frozenset(), True),
         ("dossier-show", "R", frozenset(), True),
         ("dossier-erase", "D", frozenset(), True),
+        ("dossier-token", "C", frozenset(), True),
         ("approve", "E", frozenset(), True),
         ("account", "U", frozenset(), False),
         ("app", "U", frozenset(), False),

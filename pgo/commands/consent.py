@@ -10,14 +10,10 @@ import typer
 
 from pgo.commands.frame import AsJson, DossierId, out, show, with_house
 from pgo.consent.check import run
-from pgo.consent.explain import explain
-from pgo.consent.model import CATEGORIES, Resource
-from pgo.errors import BadValue, NotFound
+from pgo.errors import NotFound
 from pgo.house import House
-from pgo.oauth.scopes import cap_of
-from pgo.office import must_exist
+from pgo.office import Office, must_exist
 from pgo.shared import caller_of_account
-from pgo.world import verdict_of
 
 app = typer.Typer(no_args_is_help=True, help="Test and explain decisions.")
 
@@ -55,20 +51,12 @@ def explained(
     """May this person do this in this dossier now, and why?"""
 
     async def work(house: House) -> dict[str, Any]:
-        if category not in CATEGORIES:
-            raise BadValue("not a category", place="--category")
         await must_exist(house, dossier)
         account = await house.registry.account(person)
         if account is None:
             raise NotFound("there is no such person", place="--as")
-        caller = replace(caller_of_account(account), scope=("user/*.cruds",))
-        parts = house.parts
-        opened = await parts.dossiers.open(dossier)
-        cap = cap_of(caller.scope)
-        verdict = await verdict_of(opened, caller, parts.people, parts.policy, parts.clock(), cap)
-        asked = verdict.ask(action, Resource(frozenset({category})))
-        await house.note("mag", person="beheer")
-        said = explain(verdict.world, asked)
+        asker = replace(caller_of_account(account), scope=("user/*.cruds",))
+        said = await Office(house, dossier).explain(asker, action, category)
         return {
             "permit": said.decision.permit,
             "reason": said.decision.reason,
@@ -76,4 +64,9 @@ def explained(
             "words": list(said.sentences),
         }
 
-    show(with_house(work), as_json=as_json)
+    found: dict[str, Any] = with_house(work)
+    if as_json:
+        show(found, as_json=True)
+    else:
+        for sentence in found["words"]:
+            out.print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
-from pgo.commands.frame import AsJson, DossierId, err, fail, json_file, show, with_house
-from pgo.errors import BadValue, PgoError
+from pgo.commands.frame import AsJson, DossierId, err, json_file, show, with_house
+from pgo.errors import BadValue
 from pgo.fhir.elements import Release
 from pgo.house import House
 from pgo.importing import Report, bring_in
@@ -18,6 +19,7 @@ from pgo.office import Office, approve, approved_by, dossiers, must_exist, new_c
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and describe dossiers.")
 Operator = Annotated[str, typer.Option("--operator", help="Your account id (kind beheerder).")]
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")  # in JSON these stand between members only
 Approval = Annotated[str, typer.Option("--approval", help="Code of a second operator.")]
 
 
@@ -25,17 +27,23 @@ Approval = Annotated[str, typer.Option("--approval", help="Code of a second oper
 def create(
     subject: Annotated[
         Path | None,
-        typer.Option(help="JSON file: person, name, birth, wilsonbekwaam … (decision tables)."),
+        typer.Option(
+            help="JSON file about the client: person, name, birth, wilsonbekwaam … and relations,"
+            " a list of who represents him (as in decision tables)."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an empty dossier and print its id."""
     facts: dict[str, Any] = json_file(subject) if subject else {}
     facts.setdefault("person", f"client-{secrets.token_hex(8)}")
+    relations = facts.pop("relations", [])
+    if not isinstance(relations, list) or not all(isinstance(row, dict) for row in relations):
+        raise BadValue("not a list of relations", place="relations")
 
     async def work(house: House) -> str:
         client = new_client()
-        await Office(house, client).create(facts)
+        await Office(house, client).create(facts, relations)
         return client
 
     show({"dossier": with_house(work)}, as_json=as_json)
@@ -99,7 +107,7 @@ def import_(
 
 def _release(release: str) -> Release:
     if release not in {"r4", "stu3"}:
-        fail(BadValue("release is r4 or stu3", place="--release"))
+        raise BadValue("choose r4 or stu3", place="--release")
     return "stu3" if release == "stu3" else "r4"
 
 
@@ -111,23 +119,25 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write every resource to ndjson files by release and type. Under strict: two operators."""
+    if folder.exists():
+        raise BadValue("this is there already; name a new folder", place="--out")
 
     async def work(house: House) -> dict[str, int]:
         await must_exist(house, dossier)
         approved = await approved_by(house, approval, operator, dossier, "export")
         folder.mkdir(mode=0o700, parents=True)
-        counts: dict[str, int] = {}
-        async for row, raw in Office(house, dossier, operator).take_out(approved):
-            name = f"{row.rel}-{row.type}.ndjson"
-            with (folder / name).open("ab") as file:
-                file.write(raw + b"\n")
-            counts[name] = counts.get(name, 0) + 1
-        return counts
+        counts: Counter[str] = Counter()
+        with Progress(console=err, transient=True) as bar:
+            task = bar.add_task("export", total=None)
+            async for row, raw in Office(house, dossier, operator).take_out(approved):
+                name = f"{row.rel}-{row.type}.ndjson"
+                with (folder / name).open("ab") as file:
+                    file.write(raw.translate(_ONE_LINE) + b"\n")
+                counts[name] += 1
+                bar.advance(task)
+        return dict(counts)
 
-    try:
-        show(with_house(work), as_json=as_json)
-    except FileExistsError:
-        fail(BadValue("the folder is there already", place="--out"))
+    show(with_house(work), as_json=as_json)
 
 
 def approve_(
@@ -143,7 +153,4 @@ def approve_(
         await must_exist(house, dossier)
         return await approve(house, operator, dossier, what, reason)
 
-    try:
-        show({"approval": with_house(work)}, as_json=as_json)
-    except PgoError as error:
-        fail(error)
+    show({"approval": with_house(work)}, as_json=as_json)

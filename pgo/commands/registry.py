@@ -13,12 +13,13 @@ from joserfc.jwk import ECKey
 
 from pgo.caller import Caller
 from pgo.commands.frame import AsJson, DossierId, json_file, show, with_house
-from pgo.errors import NotFound
+from pgo.consent import reading
+from pgo.errors import BadValue, NotFound
 from pgo.house import House
 from pgo.links import link, make_code
 from pgo.oauth.clients import App, Provider
 from pgo.office import Office, must_exist
-from pgo.registry import Account, Organisation
+from pgo.registry import Account, Organisation, grown
 
 apps = typer.Typer(no_args_is_help=True, help="Apps of people.")
 providers = typer.Typer(no_args_is_help=True, help="Systems of care providers.")
@@ -89,24 +90,29 @@ def provider_add(
     as_json: AsJson = False,
 ) -> None:
     """Register a provider and its system."""
+    if (jwks is None) == (make_key is None):
+        raise typer.BadParameter("give either --jwks or --make-key")
+    if make_key is not None and make_key.exists():
+        raise BadValue("there is a file already; name a new one", place="--make-key")
+    private = ECKey.generate_key("P-384", private=True)
+    public = {"keys": [private.as_dict(private=False, kid=client_id, alg="ES384", use="sig")]}
+    entry = Provider(organisation, name, client_id, json_file(jwks) if jwks else public)
 
     async def work(house: House) -> dict[str, str]:
-        keys = json_file(jwks) if jwks else _made(make_key, client_id)
         await house.registry.keep_organisation(Organisation(organisation, name))
-        await house.registry.keep_provider(Provider(organisation, name, client_id, keys))
+        await house.registry.keep_provider(entry)
         await _note(house, "provider", client_id)
         return {"provider": organisation, "client_id": client_id}
 
-    show(with_house(work), as_json=as_json)
+    done = with_house(work)
+    if make_key is not None:
+        _keep_private(make_key, {**private.as_dict(private=True), "kid": client_id, "alg": "ES384"})
+    show(done, as_json=as_json)
 
 
-def _made(path: Path | None, kid: str) -> dict[str, Any]:
-    if path is None:
-        raise typer.BadParameter("give --jwks or --make-key")
-    key = ECKey.generate_key("P-384", private=True)
+def _keep_private(path: Path, key: dict[str, Any]) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(orjson.dumps({**key.as_dict(private=True), "kid": kid, "alg": "ES384"}))
-    return {"keys": [key.as_dict(private=False, kid=kid, alg="ES384", use="sig")]}
+        out.write(orjson.dumps(key))
 
 
 @providers.command("list")
@@ -145,6 +151,7 @@ def account_add(
 
     async def work(house: House) -> dict[str, str]:
         orgs, teams = tuple(org or ()), tuple(team or ())
+        reading.person(id_, {"birth": birth}, "--birth")
         await house.registry.keep_account(Account(id_, name, birth, kind, orgs, teams))
         await _note(house, "account", id_)
         return {"account": id_}
@@ -158,6 +165,20 @@ def account_list(as_json: AsJson = False) -> None:
 
     async def work(house: House) -> list[dict[str, Any]]:
         return [_short(asdict(one)) for one in await house.registry.accounts()]
+
+    show(with_house(work), as_json=as_json)
+
+
+@accounts.command("disable")
+def account_disable(
+    id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False
+) -> None:
+    """Refuse a person and every token he has, from now on."""
+
+    async def work(house: House) -> dict[str, str]:
+        await house.registry.change(Account, id_, lambda one: grown(replace(one, disabled=True)))
+        await _note(house, "account", id_)
+        return {"disabled": id_}
 
     show(with_house(work), as_json=as_json)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
 from pgo.commands.dossier import Approval, Operator
@@ -17,6 +18,13 @@ from pgo.errors import BadValue
 from pgo.house import House
 from pgo.office import Office, approved_by, must_exist
 from pgo.world import SUBJECT
+
+_ALGORITHMS: Final = {
+    ("EC", "P-256"): "ES256",
+    ("EC", "P-384"): "ES384",
+    ("OKP", "Ed25519"): "EdDSA",
+    ("RSA", ""): "RS384",
+}
 
 
 def token(
@@ -74,6 +82,7 @@ async def _client(house: House, dossier: str) -> str:
 def assertion(
     key: Annotated[Path, typer.Option(help="File with the system's private key (JWK).")],
     client_id: Annotated[str, typer.Option(help="client_id of the system.")],
+    as_json: AsJson = False,
 ) -> None:
     """A signed client assertion for the token endpoint, good for four minutes."""
     now = int(time.time())
@@ -86,6 +95,12 @@ def assertion(
         "jti": secrets.token_hex(16),
     }
     found = json_file(key)
-    algorithm = {"P-256": "ES256", "P-384": "ES384"}.get(found.get("crv", ""), "RS384")
+    algorithm = _ALGORITHMS.get((str(found.get("kty")), str(found.get("crv", ""))))
+    if algorithm is None:
+        raise BadValue("not a private key of a kind we use (EC, RSA, Ed25519)", place=key.name)
     header = {"alg": algorithm, "kid": found.get("kid", client_id)}
-    show(jwt.encode(header, claims, import_key(found), algorithms=[algorithm]), as_json=False)
+    try:
+        signed = jwt.encode(header, claims, import_key(found), algorithms=[algorithm])
+    except (JoseError, ValueError, TypeError) as fault:
+        raise BadValue("not a private key (JWK)", place=key.name) from fault
+    show({"client_assertion": signed} if as_json else signed, as_json=as_json)

@@ -112,6 +112,8 @@ DEEDS: Final[Mapping[str, Deed]] = {
     "link-code": Deed("maakte {times}een koppelcode", "wilde een koppelcode maken"),
     "link": Deed("koppelde {times}een zorgverlener", "wilde een zorgverlener koppelen"),
     "unlink": Deed("stopte {times}een koppeling", "wilde een koppeling stoppen"),
+    "dossier-token": Deed("maakte {times}een toegang tot {dossier}", "wilde een toegang maken"),
+    "approve": Deed("keurde {times}werk van beheer goed", "wilde werk van beheer goedkeuren"),
     "dossier-create": Deed("maakte {dossier}", "wilde {dossier} maken"),
     "dossier-erase": Deed("wiste {dossier}", "wilde {dossier} wissen"),
 }
