@@ -1,44 +1,58 @@
 """Files of resources into a dossier: folders, Bundles, ndjson, JSON and XML, and what became of it.
 
-Reads in chunks, so that a long import never holds a dossier for more than one transaction.
+In parts of at most 50 resources, so that a long import never holds a dossier for long nor its
+texts in memory. What holds a Patient goes first, whatever its file is called: the rest is about
+that Patient.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from pgo.errors import Issue, PgoError
-from pgo.fhir import bsn, text, xml
-from pgo.fhir.bundle import Op, names_of, read_bundle, resolve
+from pgo.errors import Issue, PgoError, Unprocessable
+from pgo.fhir import bsn, text
+from pgo.fhir.bundle import Op, read_bundle
 from pgo.fhir.elements import Release
 from pgo.fhir.incoming import entry_issues
 from pgo.office import Office
+from pgo.pieces import MOST_RESOURCE_BYTES, File, Piece, Tree, files_of, pieces, unpacked
 from pgo.shown import Outcome
 
-CHUNK: Final = 50
-MOST_FILE_BYTES: Final = 50_000_000
-_SUFFIXES: Final = frozenset({".json", ".ndjson", ".xml"})
+PART: Final = 50
+PART_BYTES: Final = 4_000_000
+MOST_LISTED: Final = 10_000
+_TAKEN_APART: Final = frozenset({"collection", "document", "history", "message", "searchset"})
+_CREATED, _DELETED = 201, 204
 Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of everything: refusals by place in the file, with the reason."""
+    """What became of everything: refusals by place in the file, with the reason.
+
+    Of more than 10,000 refusals the rest is only counted (`unlisted`).
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
     masked: int = 0
+    unlisted: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
 
     def refuse(self, where: str, issues: Iterable[Issue]) -> None:
         """Remember a refusal."""
         for issue in issues:
+            if len(self.refused) == MOST_LISTED:
+                self.unlisted += 1
+                continue
             self.refused.append(
                 {"where": where, "place": issue.place, "code": issue.code, "why": issue.detail}
             )
@@ -50,26 +64,11 @@ class Report:
 
     def plain(self) -> dict[str, Any]:
         """As one JSON value."""
-        return {
-            "accepted": self.accepted,
-            "created": self.created,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "masked": self.masked,
+        counts = ("accepted", "created", "updated", "unchanged", "deleted", "masked", "unlisted")
+        return {name: getattr(self, name) for name in counts} | {
             "refused": self.refused,
             "notes": self.notes,
         }
-
-
-def files_of(paths: Iterable[Path]) -> list[Path]:
-    """The files to read: those named, and those in folders named, in order of name."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix in _SUFFIXES and p.is_file())
-        else:
-            found.append(path)
-    return found
 
 
 async def bring_in(
@@ -77,133 +76,151 @@ async def bring_in(
 ) -> Report:
     """Import all files into the office's dossier; each refused resource is named with its reason.
 
-    A transaction Bundle goes in whole or not at all; every other resource for itself.
+    Ids are kept; a resource without one gets an id made of its content, so that the same files
+    again change nothing. A transaction Bundle goes in whole or not at all; every other resource
+    for itself.
+
+    Args:
+        office: an operator at the dossier.
+        release: of all that is in the files.
+        paths: files, and folders of files.
+        progress: is told the bytes done and the bytes there are.
     """
-    report, files = Report(), files_of(paths)
-    for done, file in enumerate(files):
-        progress(done, len(files))
-        try:
-            trees = list(_trees(file, release))
-        except PgoError as error:
+    work, files = _Import(office, release, Report()), files_of(paths)
+    total, done = sum(file.size() for file in files), 0
+    for first in (True, False):
+        for file in files:
+            for piece in _readable(file, work.report, tell=first):
+                if piece.holds_patient() is first:
+                    await work.take(piece)
+                    done += len(piece.raw)
+                    progress(done, total)
+        await work.flush()
+    progress(total, total)
+    return work.report
+
+
+def _readable(file: File, report: Report, *, tell: bool) -> Iterable[Piece]:
+    try:
+        yield from pieces(file)
+    except PgoError as error:
+        if tell:
             report.refuse(file.name, error.issues)
-            continue
-        await _file(office, release, file.name, trees, report)
-    progress(len(files), len(files))
-    return report
 
 
-def _trees(file: Path, release: Release) -> Iterator[tuple[str, dict[str, Any]]]:
-    if not file.is_file():
-        raise PgoError("there is no such file", issues=(Issue("not-found", "no such file"),))
-    if file.stat().st_size > MOST_FILE_BYTES:
-        raise PgoError("too large", issues=(Issue("too-long", "the file is over 50 MB"),))
-    raw = file.read_bytes()
-    if file.suffix == ".ndjson":
-        for number, line in enumerate(raw.splitlines(), 1):
-            if line.strip():
-                yield f"{file.name}:{number}", text.parse(line)
-    elif file.suffix == ".xml":
-        yield file.name, xml.from_xml(raw, release)
-    else:
-        yield file.name, text.parse(raw)
+@dataclass(slots=True)
+class _Import:
+    """One import: resources wait here until there are enough for a commit."""
 
+    office: Office
+    release: Release
+    report: Report
+    waiting: list[tuple[str, Op]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    size: int = 0
 
-async def _file(
-    office: Office,
-    release: Release,
-    name: str,
-    trees: list[tuple[str, dict[str, Any]]],
-    report: Report,
-) -> None:
-    loose: list[tuple[str, dict[str, Any]]] = []
-    for where, tree in trees:
-        report.masked += bsn.mask(tree)
-        if tree.get("resourceType") != "Bundle":
-            loose.append((where, tree))
-        elif tree.get("type") in {"transaction", "batch"}:
-            await _bundle(office, release, where, tree, report)
-        else:
-            loose += _unpacked(where, tree)
-    ops = _ops(release, loose, report)
-    for start in range(0, len(ops), CHUNK):
-        await _put(office, release, name, ops[start : start + CHUNK], report)
-
-
-def _unpacked(where: str, tree: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The resources of a collection, searchset or document, with references among them."""
-    entries = [entry for entry in tree.get("entry", []) if isinstance(entry.get("resource"), dict)]
-    names: dict[str, str] = {}
-    for entry in entries:
-        resource = entry["resource"]
-        if "id" in resource:
-            op = Op("PUT", resource.get("resourceType", ""), full_url=entry.get("fullUrl", ""))
-            names |= names_of(op, f"{resource['resourceType']}/{resource['id']}")
-    return [
-        (f"{where}#{n}", resolve(entry["resource"], names, "Patient", "resource"))
-        for n, entry in enumerate(entries)
-    ]
-
-
-def _ops(
-    release: Release, loose: list[tuple[str, dict[str, Any]]], report: Report
-) -> list[tuple[str, Op]]:
-    ops = []
-    for where, tree in loose:
-        type_, id_ = str(tree.get("resourceType", "")), str(tree.get("id", ""))
-        issues = entry_issues(release, tree, type_)
-        if issues:
-            report.refuse(where, issues)
-            continue
-        op = Op("PUT" if id_ else "POST", type_, id_, tree, place=type_)
-        ops.append((where, op))
-    return sorted(ops, key=lambda pair: pair[1].type != "Patient")
-
-
-async def _put(
-    office: Office, release: Release, name: str, part: list[tuple[str, Op]], report: Report
-) -> None:
-    for index, (_, op) in enumerate(part):
-        op.index = index
-    try:
-        outcomes = await office.bring_in(release, [op for _, op in part], whole=False)
-    except PgoError as error:
-        report.refuse(name, error.issues)
-        return
-    for (where, _), outcome in zip(part, outcomes, strict=True):
-        _count(where, outcome, report)
-    await asyncio.sleep(0)
-
-
-async def _bundle(
-    office: Office, release: Release, where: str, tree: dict[str, Any], report: Report
-) -> None:
-    try:
-        asked = read_bundle(tree)
-        issues = [
-            issue
-            for op in asked.ops
-            if op.tree is not None
-            for issue in entry_issues(release, op.tree, f"{op.place}.resource")
-        ]
-        if issues:
-            report.refuse(where, issues)
+    async def take(self, piece: Piece) -> None:
+        """One line or file."""
+        try:
+            tree = piece.tree(self.release)
+        except PgoError as error:
+            self.report.refuse(piece.where, error.issues)
             return
-        outcomes = await office.bring_in(release, asked.ordered(), whole=asked.kind != "batch")
-    except PgoError as error:
-        report.refuse(where, error.issues)
-        return
-    for outcome in outcomes:
-        _count(f"{where}#{outcome.op.index}", outcome, report)
+        self.report.masked += bsn.mask(tree)
+        kind = tree.get("type")
+        if tree.get("resourceType") != "Bundle":
+            await self._loose(piece.where, tree)
+        elif kind in {"batch", "transaction"}:
+            await self.flush()
+            await self._bundle(piece.where, tree)
+        elif kind in _TAKEN_APART:
+            await self._entries(piece.where, tree)
+        else:
+            issue = Issue("value", "This Bundle is of no type that can be imported.", "Bundle.type")
+            self.report.refuse(piece.where, [issue])
+
+    async def _entries(self, where: str, tree: Tree) -> None:
+        found, faults = unpacked(tree)
+        for number, issue in faults:
+            self.report.refuse(f"{where}#{number}", [issue])
+        for number, one in sorted(found, key=lambda pair: pair[1].get("resourceType") != "Patient"):
+            await self._loose(f"{where}#{number}", one)
+
+    async def _loose(self, where: str, tree: Tree) -> None:
+        """A resource by itself waits for its part to be full."""
+        type_ = str(tree.get("resourceType", ""))
+        raw = text.dump(tree)
+        issues = _too_large(raw, type_) or entry_issues(self.release, tree, type_)
+        if issues:
+            self.report.refuse(where, issues)
+            return
+        id_ = str(tree.get("id", ""))
+        name = f"{type_}/{id_}" if id_ or type_ == "Patient" else sha256(raw).hexdigest()
+        full = len(self.waiting) == PART or self.size + len(raw) > PART_BYTES
+        if full or name in self.names:
+            await self.flush()
+        op = Op("PUT" if id_ else "POST", type_, id_, tree, place=type_, index=len(self.waiting))
+        self.waiting.append((where, op))
+        self.names.add(name)
+        self.size += len(raw)
+
+    async def flush(self) -> None:
+        """Commit what waits, each resource for itself."""
+        part, self.waiting, self.names, self.size = self.waiting, [], set(), 0
+        if not part:
+            return
+        try:
+            outcomes = await self.office.bring_in(self.release, [op for _, op in part], whole=False)
+        except PgoError as error:
+            for where, _ in part:
+                self.report.refuse(where, error.issues)
+            return
+        for (where, _), outcome in zip(part, outcomes, strict=True):
+            self._count(where, outcome)
+        await asyncio.sleep(0)
+
+    async def _bundle(self, where: str, tree: Tree) -> None:
+        """A transaction, whole or not at all; a batch, each entry for itself."""
+        try:
+            asked = read_bundle(tree)
+            wrong = {op.index: self._faults(op) for op in asked.ops}
+            whole = asked.kind == "transaction"
+            if whole and any(wrong.values()):
+                self.report.refuse(where, (one for some in wrong.values() for one in some))
+                return
+            for op in asked.ops:
+                if wrong[op.index]:
+                    op.fault = Unprocessable("not valid", issues=tuple(wrong[op.index]))
+            outcomes = await self.office.bring_in(self.release, asked.ordered(), whole=whole)
+        except PgoError as error:
+            self.report.refuse(where, error.issues)
+            return
+        for outcome in outcomes:
+            self._count(f"{where}#{outcome.op.index}", outcome)
+
+    def _faults(self, op: Op) -> list[Issue]:
+        if op.tree is None:
+            return []
+        place = f"{op.place}.resource"
+        return _too_large(text.dump(op.tree), place) or entry_issues(self.release, op.tree, place)
+
+    def _count(self, where: str, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.report.refuse(where, outcome.error.issues)
+        elif outcome.note:
+            self.report.notes.append({"where": where, "note": outcome.note})
+        elif outcome.status == _CREATED:
+            self.report.created += 1
+        elif outcome.status == _DELETED:
+            self.report.deleted += 1
+        elif outcome.text:
+            self.report.updated += 1
+        else:
+            self.report.unchanged += 1
 
 
-def _count(where: str, outcome: Outcome, report: Report) -> None:
-    if outcome.error is not None:
-        report.refuse(where, outcome.error.issues)
-    elif outcome.note:
-        report.notes.append({"where": where, "note": outcome.note})
-    elif outcome.status == 201:  # noqa: PLR2004 - HTTP: created
-        report.created += 1
-    elif outcome.text:
-        report.updated += 1
-    else:
-        report.unchanged += 1
+def _too_large(raw: bytes, place: str) -> list[Issue]:
+    if len(raw) <= MOST_RESOURCE_BYTES:
+        return []
+    most = MOST_RESOURCE_BYTES // 1_000_000
+    return [Issue("too-long", f"A resource has at most {most} MB.", place)]

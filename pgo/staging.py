@@ -101,9 +101,10 @@ class Staging:
         row = self.dossier.image.patient(self.rel)
         if row is not None:
             return row.id
-        named = [op.id for op in ops if op.type == "Patient" and op.method == "PUT"]
-        if named and (self.operator or self.caller.kind == "systeem"):
-            return named[0]
+        sent = (op for op in ops if op.type == "Patient" and op.method in {"POST", "PUT"})
+        named = [op.id or self._own_id(op) for op in sent]
+        if any(named) and (self.operator or self.caller.kind == "systeem"):
+            return next(filter(None, named))
         subject = self.dossier.image.rule("subject", "client") or {}
         return str(subject.get("patient", "")) or self.dossier.client
 
@@ -112,8 +113,21 @@ class Staging:
             return op.id
         if op.type == "Patient":
             return self._patient
+        if self.operator:
+            return self._kept_id(op)
         row = self._sent_before(op)
         return row.id if row is not None else str(uuid.uuid4())
+
+    def _kept_id(self, op: Op) -> str:
+        """An import keeps the id; without one it is made of the content, the same each time."""
+        said = text.dump([self.rel, op.place, op.full_url, op.tree])
+        made = uuid.UUID(bytes=hmac.digest(self.dossier.keys.index, said, sha256)[:16])
+        return self._own_id(op) or str(made)
+
+    def _own_id(self, op: Op) -> str:
+        """The id an imported resource has; others are given one when they are created."""
+        id_ = (op.tree or {}).get("id") if self.operator and op.method == "POST" else ""
+        return id_ if isinstance(id_, str) else ""
 
     def _sent_before(self, op: Op) -> Row | None:
         if self.caller.kind != "systeem":
@@ -168,7 +182,7 @@ class Staging:
         self, op: Op, id_: str, tree: dict[str, Any], digest: str, facet: Facet, before: Row | None
     ) -> Staged:
         ver = 1 if before is None else before.ver + 1
-        final = _with_meta(tree, id_, ver, self.at, self._source(facet))
+        final = _with_meta(tree, id_, ver, self.at, self._source(facet, tree))
         raw = text.dump(final)
         idents = tuple(_identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
@@ -294,8 +308,13 @@ class Staging:
             author, org = old.author, old.org
         return Facet(op.type, tuple(sorted(kinds)), labels, author, org)
 
-    def _source(self, facet: Facet) -> str:
-        return f"urn:pgo:bron:{facet.org}" if facet.org and self.rel == "r4" else ""
+    def _source(self, facet: Facet, tree: dict[str, Any]) -> str:
+        """Whose record it is, in R4's meta.source; an import by the operator keeps what it says."""
+        if self.rel != "r4":
+            return ""
+        if self.operator and not facet.org and isinstance(tree.get("meta"), dict):
+            return str(tree["meta"].get("source", ""))
+        return f"urn:pgo:bron:{facet.org}" if facet.org else ""
 
     def _digest(self, tree: dict[str, Any]) -> str:
         meta = {k: v for k, v in tree.get("meta", {}).items() if k not in _SERVER_META}
