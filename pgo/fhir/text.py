@@ -31,8 +31,8 @@ EXPONENT: Final = 308
 _BASE64_MEMBERS: Final = frozenset({"data", "content"})  # Attachment and Binary, STU3 and R4
 _LARGEST: Final = 2**63
 _SURE: Final = 18  # digits that always fit in 64 bits
-_DOUBTFUL: Final = re.compile(rb"\\(?:u[dD]|u00[01]|[bf])")
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_DOUBTFUL: Final = re.compile(rb"\\(?:u[dDfF]|u00[01]|[bf])|\xef\xbf[\xbe\xbf]")
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z")
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 
@@ -66,6 +66,15 @@ def parse(raw: bytes, *, place: str = "") -> dict[str, Any]:
         raise Malformed("The text is not a JSON object.", place=place)
     if _breaks_a_limit(raw, tree):
         raise _explained(text, place, None)
+    return tree
+
+
+def reread(raw: bytes) -> dict[str, Any]:
+    """The tree of a text of our own making, such as a Bundle of stored texts: without the limits.
+
+    Only for what `parse` or `within_limits` looked at before it was kept.
+    """
+    tree: dict[str, Any] = _DECODER.decode(raw.decode())
     return tree
 
 
@@ -248,7 +257,7 @@ def _string_faults(word: str, spot: _Spot) -> Iterator[BadRequest]:
     if len(value) > STRING and (spot.wants_name or spot.name not in _BASE64_MEMBERS):
         yield BadValue("A string is too long.")
     if _FORBIDDEN.search(value):
-        yield BadValue("A string has a control character or half a surrogate pair.")
+        yield BadValue("A string has a character that is no text, or half a surrogate pair.")
     names = spot.open_[-1] if spot.open_ and spot.wants_name else None
     if names is not None:
         yield from _name_faults(value, names)
