@@ -59,7 +59,6 @@ def _run(monkeypatch, arguments):
         patch.setattr(sys, "stderr", err)
         with pytest.raises(SystemExit) as ended:
             main()
-            raise SystemExit(0)
     for each in (out, err):
         each.detach()
     said = Said(int(ended.value.code or 0), *(each.getvalue().decode() for each in written))

@@ -130,8 +130,8 @@ def test_what_goes_out_is_what_came_in(pgo, dossier, file, tmp_path):
     pgo("import", "--dossier", client, "--release", "r4", file("w9.json", raw))
     out = tmp_path / "out" / "jo"
     counts = pgo("export", "--dossier", client, "--out", out, "--json").json
-    assert counts == {"r4-Patient.ndjson": 1, "r4-Observation.ndjson": 1}
-    (line,) = (out / "r4-Observation.ndjson").read_bytes().splitlines()
+    assert counts == {"r4/Patient.ndjson": 1, "r4/Observation.ndjson": 1}
+    (line,) = (out / "r4" / "Observation.ndjson").read_bytes().splitlines()
     assert b"71.50" in line
     assert stat.S_IMODE(out.stat().st_mode) == 0o700
 
