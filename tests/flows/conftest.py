@@ -18,8 +18,12 @@ import httpx2
 import orjson
 import pytest
 
+from pgo.dossier.log import Rule
 from pgo.house import House, open_house
+from pgo.office import Office, new_client
+from pgo.registry import Account
 from pgo.settings import Settings, load
+from pgo.shared import patient_id
 
 EVERYTHING = "user/*.cruds"
 
@@ -76,6 +80,12 @@ class Served:
 
             self._tokens[key] = self.inside(work)
         return self._tokens[key]
+
+    def anna(self, key: str, grants: list[dict[str, Any]]) -> Anna:
+        """A dossier of its own, known to this server under `key`."""
+        made: Anna = self.inside(lambda house: bring_anna(house, key, grants))
+        self.dossiers[key] = made.dossier
+        return made
 
     def system(self, client_id: str) -> str:
         """An access token of a provider's system, by client credentials with its own key."""
@@ -166,6 +176,50 @@ def stop(served: Served) -> None:
     except subprocess.TimeoutExpired:
         served.process.kill()
         served.process.wait(15)
+
+
+@dataclass(frozen=True)
+class Anna:
+    """A grown woman with a dossier of her own, and people around her; ids end in `key`."""
+
+    key: str
+    dossier: str
+    patient: str
+
+    def person(self, name: str) -> str:
+        """The account id of sam, nina, kim, noor, esther, mo, lea or anna."""
+        return f"{name}-{self.key}"
+
+
+async def bring_anna(house: House, key: str, grants: list[dict[str, Any]]) -> Anna:
+    """Register the people and make the dossier; `grants` name people without the key.
+
+    Sam and Nina are friends, Kim is a copiloot, Noor a doctor and Esther a nurse of De Linde, Mo is
+    Anna's mentor, Lea somebody she does not know.
+    """
+    more: dict[str, dict[str, Any]] = {
+        "kim": {"kind": "copiloot", "orgs": ("coophulp",)},
+        "noor": {"kind": "zorgverlener", "orgs": ("delinde",), "loa": "hoog"},
+        "esther": {"kind": "zorgverlener", "orgs": ("delinde",), "teams": ("nacht",)},
+    }
+    for name in ("anna", "sam", "nina", "kim", "noor", "esther", "mo", "lea"):
+        shown = f"{name.capitalize()} Berg"
+        account = Account(f"{name}-{key}", shown, birth="1980-05-01", **more.get(name, {}))
+        await house.registry.keep_account(account)
+    client, me = new_client(), f"anna-{key}"
+    office = Office(house, client, "test")
+    await office.create({"person": me, "name": "Anna Berg", "birth": "1980-05-01"})
+    mentor = {"person": f"mo-{key}", "client": me, "kind": "mentor", "order": "C/01/1"}
+    rules = [Rule("relation", "r-mo", mentor)]
+    for order, given in enumerate(grants):
+        row = {"id": f"g-{order}", "by": me, "effect": "permit", **given, "client": me}
+        row |= {"made": "2026-01-01T00:00:00Z", "order": order}
+        if ":" not in row["to_who"]:
+            row["to_who"] += f"-{key}"
+        rules.append(Rule("grant", row["id"], row))
+    await office.set_rules(rules, "test")
+    dossier = await house.parts.dossiers.open(client)
+    return Anna(key, client, patient_id(dossier, "r4"))
 
 
 @pytest.fixture(scope="session")
