@@ -19,6 +19,7 @@ from pgo.office import Office, approve, approved_by, dossiers, must_exist, new_c
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and describe dossiers.")
 Operator = Annotated[str, typer.Option("--operator", help="Your account id (kind beheerder).")]
+_PART, _SHOWN = 3, 50  # exit code of an import that is not complete; refusals on the screen
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")  # in JSON these stand between members only
 Approval = Annotated[str, typer.Option("--approval", help="Code of a second operator.")]
 
@@ -78,9 +79,16 @@ def import_(
     dossier: DossierId,
     release: Annotated[str, typer.Option(help="r4 or stu3.")],
     paths: Annotated[list[Path], typer.Argument(help="Files or folders (.json .ndjson .xml).")],
+    complete: Annotated[
+        bool, typer.Option("--complete", help="End with code 3 when anything was refused.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring files of resources into a dossier; reports what was accepted, refused, and why."""
+    """Bring files of resources into a dossier; reports what was accepted, refused, and why.
+
+    Ends with code 1 when nothing was accepted, and something refused. The same files again
+    change nothing.
+    """
     chosen = _release(release)
 
     async def work(house: House) -> Report:
@@ -98,11 +106,21 @@ def import_(
     if as_json:
         show(report.plain(), as_json=True)
     else:
-        plain = report.plain()
-        show({k: v for k, v in plain.items() if isinstance(v, int)}, as_json=False)
-        show(plain["refused"][:50], as_json=False, title="refused")
+        _print(report)
     if report.refused and not report.accepted:
         raise typer.Exit(1)
+    if report.refused and complete:
+        raise typer.Exit(_PART)
+
+
+def _print(report: Report) -> None:
+    """Counts, and the first refusals."""
+    plain = report.plain()
+    show({name: each for name, each in plain.items() if isinstance(each, int)}, as_json=False)
+    show(plain["refused"][:_SHOWN], as_json=False, title="refused")
+    more = len(report.refused) + report.unlisted - _SHOWN
+    if more > 0:
+        show(f"… and {more} more; see them with --json", as_json=False)
 
 
 def _release(release: str) -> Release:
@@ -118,7 +136,10 @@ def export(
     approval: Approval = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write every resource to ndjson files by release and type. Under strict: two operators."""
+    """Write every resource to a folder per release, with a file per type. Strict: two operators.
+
+    `pgo import --release r4 OUT/r4` brings it in elsewhere.
+    """
     if folder.exists():
         raise BadValue("this is there already; name a new folder", place="--out")
 
@@ -130,7 +151,8 @@ def export(
         with Progress(console=err, transient=True) as bar:
             task = bar.add_task("export", total=None)
             async for row, raw in Office(house, dossier, operator).take_out(approved):
-                name = f"{row.rel}-{row.type}.ndjson"
+                name = f"{row.rel}/{row.type}.ndjson"
+                (folder / row.rel).mkdir(mode=0o700, exist_ok=True)
                 with (folder / name).open("ab") as file:
                     file.write(raw.translate(_ONE_LINE) + b"\n")
                 counts[name] += 1
