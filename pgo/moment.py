@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from time import gmtime
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = (
+    *("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 
 def micros(moment: datetime) -> int:
@@ -23,12 +27,11 @@ def moment(at: int) -> datetime:
 
 def instant(at: int) -> str:
     """A FHIR instant, in UTC with milliseconds, of µs since 1970."""
-    when = moment(at)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
+    return f"{moment(at).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def http_date(at: int) -> str:
-    """An HTTP date (RFC 9110 5.6.7) of µs since 1970."""
-    when = moment(at)
-    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[when.weekday()]
-    return f"{day}, {when:%d} {_MONTHS[when.month * 3 - 3 : when.month * 3]} {when:%Y %H:%M:%S} GMT"
+    """An HTTP date (RFC 9110 5.6.7) of µs since 1970; without strftime, which took 8 µs of 10."""
+    year, month, day, hour, minute, second, weekday, *_ = gmtime(at // 1_000_000)
+    date = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month]} {year:04}"
+    return f"{date} {hour:02}:{minute:02}:{second:02} GMT"

@@ -18,8 +18,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -58,11 +57,13 @@ def app(settings: Settings) -> Limit:
 WAYS: Final = 8
 ROWS: Final = 8_192
 _SLOT: Final = struct.Struct("<Qd")
-_ROW: Final = _SLOT.size * WAYS
+_SLOTS: Final = struct.Struct("<" + "Qd" * WAYS)
+_ROW: Final = _SLOTS.size
 _HEAD: Final = 64
 _MAGIC: Final = b"pgo rates 1\n"
 _SIZE: Final = _HEAD + ROWS * _ROW
 _TRIES: Final = 200
+_REMEMBERED: Final = 4_096
 _SLACK: Final = 1e-6
 
 
@@ -79,6 +80,7 @@ class Rates:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(path, flags, 0o600)
         self._threads = threading.Lock()
+        self._places: dict[str, tuple[int, int]] = {}
         self._salt = self._prepared()
         self._table = mmap.mmap(self._file, _SIZE)
 
@@ -110,26 +112,38 @@ class Rates:
         Returns:
             0.0 when the token was taken, otherwise the seconds until there is one.
         """
-        now = self._clock()
-        depth = burst / rate
         row, tag = self._place(key)
-        with self._held(row):
-            at, full_at = self._find(row, tag)
-            if full_at > now + depth + _SLACK or full_at < now:
-                full_at = now  # a full bucket, or a moment from before the clock started anew
-            full_at += 1 / rate
-            if full_at - now > depth + _SLACK:
-                return full_at - now - depth
-            _SLOT.pack_into(self._table, at, tag, full_at)
-            return 0.0
+        with self._threads:
+            mine = self._lock(row)
+            try:
+                return self._take(row, tag, rate, burst)
+            finally:
+                if mine:
+                    self._unlock(row)
+
+    def _take(self, row: int, tag: int, rate: float, burst: int) -> float:
+        now, depth = self._clock(), burst / rate
+        at, full_at = self._find(row, tag)
+        if full_at > now + depth + _SLACK or full_at < now:
+            full_at = now  # a full bucket, or a moment from before the clock started anew
+        full_at += 1 / rate
+        if full_at - now > depth + _SLACK:
+            return full_at - now - depth
+        _SLOT.pack_into(self._table, at, tag, full_at)
+        return 0.0
 
     def release(self, key: str) -> None:
         """Make the bucket named `key` full again."""
         row, tag = self._place(key)
-        with self._held(row):
-            at, full_at = self._find(row, tag)
-            if full_at:
-                _SLOT.pack_into(self._table, at, 0, 0.0)
+        with self._threads:
+            mine = self._lock(row)
+            try:
+                at, full_at = self._find(row, tag)
+                if full_at:
+                    _SLOT.pack_into(self._table, at, 0, 0.0)
+            finally:
+                if mine:
+                    self._unlock(row)
 
     def require(self, limit: Limit, who: str) -> None:
         """Take one token of `who` under this limit.
@@ -148,13 +162,18 @@ class Rates:
 
     def _place(self, key: str) -> tuple[int, int]:
         """Where the row of this key begins, and the tag it has there (never 0)."""
-        digest = blake2b(key.encode(), digest_size=16, key=self._salt).digest()
-        row, tag = struct.unpack("<QQ", digest)
-        return _HEAD + row % ROWS * _ROW, tag or 1
+        known = self._places.get(key)
+        if known is None:
+            if len(self._places) >= _REMEMBERED:
+                self._places.clear()
+            digest = blake2b(key.encode(), digest_size=16, key=self._salt).digest()
+            row, tag = struct.unpack("<QQ", digest)
+            known = self._places[key] = (_HEAD + row % ROWS * _ROW, tag or 1)
+        return known
 
     def _find(self, row: int, tag: int) -> tuple[int, float]:
         """The slot of this tag and its moment; else the slot nearest to full, and 0.0."""
-        slots = struct.unpack_from("<" + "Qd" * WAYS, self._table, row)
+        slots = _SLOTS.unpack_from(self._table, row)
         tags = slots[::2]
         if tag in tags:
             way = tags.index(tag)
@@ -162,22 +181,12 @@ class Rates:
         moments = slots[1::2]
         return row + moments.index(min(moments)) * _SLOT.size, 0.0
 
-    @contextmanager
-    def _held(self, row: int) -> Iterator[None]:
-        """Hold one row against other threads and processes.
+    def _lock(self, row: int) -> bool:
+        """Hold one row against other processes; False when somebody else would not let go.
 
         A holder that is stopped may not stop the others: after `_TRIES` attempts we go on without
         the lock, and the worst that happens is that one token is counted wrong.
         """
-        with self._threads:
-            mine = self._lock(row)
-            try:
-                yield
-            finally:
-                if mine:
-                    fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW, row)
-
-    def _lock(self, row: int) -> bool:
         for _ in range(_TRIES):
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _ROW, row)
@@ -186,3 +195,6 @@ class Rates:
             else:
                 return True
         return False
+
+    def _unlock(self, row: int) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW, row)

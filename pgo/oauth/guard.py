@@ -1,27 +1,31 @@
 """Who is calling: a bearer token in the Authorization header becomes a `Caller`, or a 401.
 
 Nothing is taken from the token that the registry knows better: membership, kind, role, name and
-whether the app may still be used are read at each request. `pgo.web` adds the challenge (RFC 6750).
+whether the app may still be used are read at each request; only the `Caller` that the very same
+facts made before is used again. `pgo.web` adds the challenge (RFC 6750).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from operator import is_
 from typing import Any
 
 from pgo.caller import Caller
 from pgo.errors import BadRequest, Unauthenticated
-from pgo.oauth.clients import OPERATOR, App
+from pgo.oauth.clients import OPERATOR, App, Provider
 from pgo.oauth.emergency import HEADER as EMERGENCY
 from pgo.oauth.emergency import emergency_of
-from pgo.oauth.tokens import Grant, Tokens, digest, generation_of
-from pgo.registry import Account, Registry
+from pgo.oauth.tokens import REMEMBERED, Grant, Tokens, digest, generation_of
+from pgo.registry import Account, Organisation, Registry
 
 SYSTEM = "systeem"
 PURPOSES = {"copiloot": "CAREMGT", "zorgverlener": "TREAT", SYSTEM: "TREAT"}
 """Purpose by kind; for a private person it follows from the dossier (client, representative)."""
 _CREDENTIALS = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
+_Known = tuple[Grant, Account | Provider, App | None, Organisation | None]
 _REFUSED = "The access token is not good, or not any more."
 
 
@@ -31,6 +35,7 @@ class Guard:
     def __init__(self, registry: Registry, tokens: Tokens) -> None:
         self._registry = registry
         self._tokens = tokens
+        self._made: dict[tuple[str, str], tuple[_Known, Caller]] = {}
 
     async def caller_of(self, scope: Mapping[str, Any]) -> Caller:
         """The caller of an ASGI request (`headers`, `query_string`, `client` of the scope).
@@ -42,35 +47,35 @@ class Guard:
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         text = bearer(headers, scope.get("query_string", b""))
         grant = await self._tokens.access(text)
-        person, app = await self._parties(grant)
-        return Caller(
-            **person,
-            **app,
-            org=grant.org,
-            org_name=await self._called(grant.org),
-            scope=grant.scope,
-            dossier=grant.dossier,
-            service=grant.service,
-            token=digest(text)[:16],
-            address=_address(scope),
-            emergency=emergency_of([value for name, value in headers if name == EMERGENCY]),
-        )
+        known = await self._known(grant)
+        caller = self._caller(known, digest(text)[:16], _address(scope))
+        declared = [value for name, value in headers if name == EMERGENCY]
+        return replace(caller, emergency=emergency_of(declared)) if declared else caller
 
-    async def _called(self, org: str) -> str:
-        """What people call the organisation."""
-        found = await self._registry.organisation(org) if org else None
-        return "" if found is None else found.name
+    def _caller(self, known: _Known, token: str, address: str) -> Caller:
+        """The caller these facts make; the same one again for the very same facts."""
+        place = (token, address)
+        made = self._made.get(place)
+        if made is not None and all(map(is_, made[0], known)):
+            return made[1]
+        if len(self._made) >= REMEMBERED:
+            self._made.clear()
+        caller = _caller(known, token, address)
+        self._made[place] = (known, caller)
+        return caller
 
-    async def _parties(self, grant: Grant) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _known(self, grant: Grant) -> _Known:
+        """What the registry says now about everybody in a grant; nobody in it is out of date."""
+        org = await self._registry.organisation(grant.org) if grant.org else None
         if grant.kind == SYSTEM:
-            return await self._system(grant)
+            return grant, await self._system(grant), None, org
         account = await self._registry.account(grant.person)
         app = None if grant.app == OPERATOR else await self._registry.app(grant.app)
         if account is None or not still_holds(grant, account, app):
             raise Unauthenticated(_REFUSED)
-        return _person(account, grant), _app(grant, app)
+        return grant, account, app, org
 
-    async def _system(self, grant: Grant) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _system(self, grant: Grant) -> Provider:
         provider = await self._registry.provider(grant.app)
         if (
             provider is None
@@ -79,15 +84,7 @@ class Guard:
             or grant.generation != generation_of(provider, None)
         ):
             raise Unauthenticated(_REFUSED)
-        who = {
-            "person": provider.client_id,
-            "kind": SYSTEM,
-            "name": provider.name,
-            "orgs": frozenset({provider.id}),
-            "loa": grant.loa,
-        }
-        purpose = provider.purpose or PURPOSES[SYSTEM]
-        return who, {"app": grant.app, "app_name": provider.name, "purpose": purpose}
+        return provider
 
 
 def still_holds(grant: Grant, account: Account, app: App | None) -> bool:
@@ -108,7 +105,7 @@ def bearer(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> str:
         errors.BadRequest: the header twice, in the query too, or malformed.
     """
     given = [value for name, value in headers if name == b"authorization"]
-    in_query = any(part.startswith(b"access_token=") for part in query.split(b"&"))
+    in_query = query and any(part.startswith(b"access_token=") for part in query.split(b"&"))
     if not given:
         raise Unauthenticated("No access token.")
     if len(given) > 1 or in_query:
@@ -121,7 +118,36 @@ def bearer(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> str:
     return found[1].decode()
 
 
-def _person(account: Account, grant: Grant) -> dict[str, Any]:
+def _caller(known: _Known, token: str, address: str) -> Caller:
+    grant, who, app, org = known
+    about = _system(who) if isinstance(who, Provider) else _person(who, grant, app)
+    return Caller(
+        **about,
+        loa=grant.loa,
+        app=grant.app,
+        org=grant.org,
+        org_name="" if org is None else org.name,
+        scope=grant.scope,
+        dossier=grant.dossier,
+        service=grant.service,
+        token=token,
+        address=address,
+    )
+
+
+def _system(provider: Provider) -> dict[str, Any]:
+    return {
+        "person": provider.client_id,
+        "kind": SYSTEM,
+        "name": provider.name,
+        "orgs": frozenset({provider.id}),
+        "app_name": provider.name,
+        "purpose": provider.purpose or PURPOSES[SYSTEM],
+    }
+
+
+def _person(account: Account, grant: Grant, app: App | None) -> dict[str, Any]:
+    name, purpose = ("pgo token", "") if app is None else (app.name, app.purpose)
     return {
         "person": account.id,
         "kind": grant.kind,
@@ -129,15 +155,10 @@ def _person(account: Account, grant: Grant) -> dict[str, Any]:
         "orgs": frozenset(account.orgs),
         "teams": frozenset(account.teams),
         "role": account.roles.get(grant.org, ""),
-        "loa": grant.loa,
         "birth": account.birth,
+        "app_name": name,
+        "purpose": purpose or PURPOSES.get(grant.kind, ""),
     }
-
-
-def _app(grant: Grant, app: App | None) -> dict[str, Any]:
-    name, purpose = ("pgo token", "") if app is None else (app.name, app.purpose)
-    purpose = purpose or PURPOSES.get(grant.kind, "")
-    return {"app": grant.app, "app_name": name, "purpose": purpose}
 
 
 def _address(scope: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from pgo.store.contract import Store
 Clock = Callable[[], datetime]
 TOKEN_BYTES = 32
 MOST_TOKEN = 512
+REMEMBERED = 4096
 _LIVE, _DEAD = b"live", b"dead"
 _GRANT_ENDED = "This grant is not good, or not any more."
 _TOKEN_ENDED = "The access token is not good, or not any more."  # noqa: S105 - a sentence
@@ -133,6 +134,7 @@ class Tokens:
         self._box = box
         self._clock = clock
         self._random = random
+        self._seen: dict[tuple[str, str], tuple[bytes, Grant | None]] = {}
         self.lifetimes = lifetimes or Lifetimes()
 
     def now(self) -> int:
@@ -312,7 +314,19 @@ class Tokens:
     async def _peek(self, space: str, text: str) -> Grant | None:
         name = digest(text)
         sealed = await self._store.peek(space, name, self.now())
-        return None if sealed is None else read(self._box, space, name, sealed)
+        return None if sealed is None else self._unsealed(space, name, sealed)
+
+    def _unsealed(self, space: str, name: str, sealed: bytes) -> Grant | None:
+        """The facts; those of exactly the same sealed bytes at the same place are remembered."""
+        place = (space, name)
+        seen = self._seen.get(place)
+        if seen is not None and seen[0] == sealed:
+            return seen[1]
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        grant = read(self._box, space, name, sealed)
+        self._seen[place] = (sealed, grant)
+        return grant
 
 
 async def _acting(registry: Registry, person: str, org: str) -> tuple[Account, str]:
