@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ import httpx2
 import orjson
 import pytest
 
+from pgo.app import Server, build
 from pgo.dossier.log import Rule
 from pgo.house import House, open_house
+from pgo.keyfile import make_key
 from pgo.office import Office, new_client
 from pgo.registry import Account
 from pgo.settings import Settings, load
@@ -42,7 +45,7 @@ class Served:
     url: str
     environment: dict[str, str]
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] = field(init=False)
     dossiers: dict[str, str] = field(default_factory=dict)
     _tokens: dict[Any, str] = field(default_factory=dict)
 
@@ -53,7 +56,27 @@ class Served:
             key_file=self.folder / "pgo.key",
             issuer=self.url,
             development_login=True,
+            mongo_standalone="PGO_MONGO_STANDALONE" in self.environment,
         )
+
+    def serve(self) -> None:
+        """Start `pgo serve`, again after it was killed, and return when it can serve."""
+        with (self.folder / "server.log").open("ab") as log:
+            command = [sys.executable, "-m", "pgo", "serve"]
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_until_ready(self)
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and b"spawn_main" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+        return found
 
     def inside(self, work: Any) -> Any:
         """Do `await work(house)` on the same store, beside the running server."""
@@ -108,10 +131,11 @@ class Served:
             self._tokens[client_id] = answer.json()["access_token"]
         return self._tokens[client_id]
 
-    def pgo(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-        """Run the `pgo` command with the server's settings."""
+    def pgo(self, *arguments: str, check: bool = True, **more: str) -> Any:
+        """Run the `pgo` command with the server's settings, and `more` of them."""
         command = [sys.executable, "-m", "pgo", *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, check=check)
+        environment = self.environment | more
+        return subprocess.run(command, env=environment, capture_output=True, check=check)
 
     def fhir(self, family: str = "fenna", release: str = "r4") -> str:
         """The FHIR address of a family's dossier."""
@@ -146,12 +170,9 @@ def start(folder: Path, *, workers: int = 1, **more: str) -> Served:
     told = subprocess.run(
         [*python, "demo", "--json"], env=environment, capture_output=True, check=True
     )
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen([*python, "serve"], env=environment, stdout=log, stderr=log)
-    url = environment["PGO_ISSUER"]
     dossiers = orjson.loads(told.stdout.splitlines()[-1])["dossiers"]
-    served = Served(url, environment, folder, process, dossiers)
-    wait_until_ready(served)
+    served = Served(environment["PGO_ISSUER"], environment, folder, dossiers=dossiers)
+    served.serve()
     return served
 
 
@@ -230,9 +251,108 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     stop(running)
 
 
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Callable[..., Served]]:
+    """Starts servers that end with the tests: as `start`."""
+    running: list[Served] = []
+
+    def begin(folder: Path, **more: Any) -> Served:
+        running.append(start(folder, **more))
+        return running[-1]
+
+    yield begin
+    for served in running:
+        stop(served)
+
+
+@pytest.fixture(scope="session")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that speaks MongoDB's protocol, started for this run of the tests."""
+    folder, port = tmp_path_factory.mktemp("wire"), free_port()
+    command = [Path(sys.executable).parent / "nx-27017", "--data-dir", folder, "--port", str(port)]
+    command += ["--pid-file", folder / "pid", "--log-file", folder / "log"]
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        assert process.poll() is None, "the wire server did not start"
+        time.sleep(0.1)
+    yield f"mongodb://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(15)
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """A server of this test alone with two workers, on each kind of store."""
+    more: dict[str, str] = {}
+    if request.param == "mongodb":
+        address = f"{request.getfixturevalue('wire')}/{tmp_path.name[:40].replace('_', '-')}"
+        more = {"PGO_STORE": address, "PGO_MONGO_STANDALONE": "true"}
+    running = start(tmp_path, workers=2, **more)
+    yield running
+    stop(running)
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Served]:
     """A server of this test alone."""
     running = start(tmp_path)
     yield running
     stop(running)
+
+
+@dataclass
+class Inside:
+    """A server in this very process, with a clock that can be moved and parts that can break."""
+
+    server: Server = field(init=False)
+    house: House = field(init=False)
+    http: httpx2.AsyncClient = field(init=False)
+    anna: Anna = field(init=False)
+    now: datetime = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def later(self, **passed: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**passed)
+
+    async def token(self, person: str, scope: str = EVERYTHING) -> dict[str, str]:
+        """Header fields of a call by this person at Anna's dossier."""
+        issued = await self.house.tokens.issue_operator(
+            self.house.registry,
+            dossier=self.anna.dossier,
+            person=person,
+            scope=tuple(scope.split()),
+        )
+        return {"Authorization": f"Bearer {issued.access}"}
+
+    async def call(
+        self, name: str, method: str, path: str, *, scope: str = EVERYTHING, **more: Any
+    ) -> httpx2.Response:
+        """A call by sam, nina … to Anna's dossier, at a path below it."""
+        headers = await self.token(self.anna.person(name), scope) | more.pop("headers", {})
+        url = f"/dossiers/{self.anna.dossier}{path}"
+        return await self.http.request(method, url, headers=headers, **more)
+
+
+@pytest.fixture
+async def inside(tmp_path: Path) -> AsyncIterator[Inside]:
+    """A fresh server in this process with Anna's dossier; Anna knows everybody and gave nothing."""
+    make_key(tmp_path / "pgo.key", development=True)
+    settings = load(
+        store=f"sqlite:///{tmp_path}/pgo.db",
+        key_file=tmp_path / "pgo.key",
+        issuer="http://127.0.0.1:8000",
+        rate_person=1e6,
+        rate_burst=1_000_000,
+        rate_app=1e6,
+    )
+    made = Inside()
+    made.server = build(settings, clock=lambda: made.now)
+    made.house = await made.server.start()
+    made.anna = await bring_anna(made.house, "x", [])
+    transport = httpx2.ASGITransport(app=made.server)
+    async with httpx2.AsyncClient(transport=transport, base_url=settings.issuer) as made.http:
+        yield made
+    await made.server.stop()
