@@ -127,7 +127,7 @@ class _Import:
             self.report.refuse(piece.where, error.issues)
             return
         self.report.masked += bsn.mask(tree)
-        kind = tree.get("type")
+        kind = str(tree.get("type"))
         if tree.get("resourceType") != "Bundle":
             await self._loose(piece.where, tree)
         elif kind in {"batch", "transaction"}:
@@ -159,7 +159,7 @@ class _Import:
         full = len(self.waiting) == PART or self.size + len(raw) > PART_BYTES
         if full or name in self.names:
             await self.flush()
-        op = Op("PUT" if id_ else "POST", type_, id_, tree, place=type_, index=len(self.waiting))
+        op = Op("PUT" if id_ else "POST", type_, id_, tree, index=len(self.waiting))
         self.waiting.append((where, op))
         self.names.add(name)
         self.size += len(raw)

@@ -30,10 +30,11 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to read: `name` says which it is, below the folder that was asked for."""
+    """A file to read: `name` says which it is, below the folder that was asked for, if `below`."""
 
     name: str
     path: Path
+    below: bool = False
 
     def size(self) -> int:
         """Bytes; 0 when that cannot be told."""
@@ -70,9 +71,8 @@ def files_of(paths: Iterable[Path]) -> list[File]:
     for path in paths:
         if path.is_dir():
             below = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
-            found += [
-                File(one.relative_to(path).as_posix(), one) for one in below if not one.is_dir()
-            ]
+            names = ((one.relative_to(path).as_posix(), one) for one in below if not one.is_dir())
+            found += [File(name, one, below=True) for name, one in names]
         else:
             found.append(File(path.name, path))
     return found
@@ -96,7 +96,7 @@ def pieces(file: File) -> Iterator[Piece]:
 
 def _read(file: File) -> bytes:
     path = file.path
-    if path.is_symlink() and file.name != path.name:
+    if file.below and path.is_symlink():
         raise PgoError("a link", issues=(Issue("security", "a symbolic link is not followed"),))
     try:
         if not path.is_file():

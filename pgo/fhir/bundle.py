@@ -73,7 +73,7 @@ def read_bundle(tree: dict[str, Any]) -> Asked:
         BadRequest: with the place of the entry; TooLarge: more entries than the limits allow.
     """
     kind = tree.get("type")
-    if tree.get("resourceType") != "Bundle" or kind not in {"batch", "transaction"}:
+    if tree.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
         raise BadValue("a Bundle of type batch or transaction is needed", place="Bundle.type")
     entries = tree.get("entry", [])
     if not isinstance(entries, list):
@@ -93,7 +93,7 @@ def _op(entry: Any, index: int) -> Op:
     if not isinstance(request, dict):
         raise Missing("an entry needs a request", place=f"{place}.request")
     method, url = request.get("method"), request.get("url")
-    if method not in _ORDER:
+    if not isinstance(method, str) or method not in _ORDER:
         raise Unsupported(
             "method is GET, HEAD, POST, PUT or DELETE", place=f"{place}.request.method"
         )
