@@ -19,6 +19,7 @@
     │  └─ ScopeTooSmall
     ├─ NotFound 404 not-found
     │  └─ NoSuchInteraction 405 not-supported
+    ├─ NotAcceptable 406 not-supported
     └─ Gone 410 deleted
 
 This module renders nothing: `pgo.web` draws an error in the form of the address that was asked.
@@ -173,6 +174,12 @@ class NoSuchInteraction(NotFound):
     """This method is not offered at this address."""
 
     status, issue = 405, "not-supported"
+
+
+class NotAcceptable(PgoError):
+    """No form of answer that the caller can read is offered."""
+
+    status, issue, oauth = 406, "not-supported", "invalid_request"
 
 
 class Gone(PgoError):

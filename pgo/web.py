@@ -15,11 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgo.errors import Incident, InvalidClient, PgoError, ScopeTooSmall
+from pgo.fhir.elements import Release
+from pgo.fhir.formats import JSON, Format, lenient_format
 from pgo.log import report, scrub
 from pgo.settings import Settings
 
@@ -103,7 +106,8 @@ def render(
     language: str = "nl",
     request_id: str = "",
     sent: str = "",
-    release: str = "r4",
+    release: Release = "r4",
+    form: Format = JSON,
 ) -> Answer:
     """Draw an error. Only the error's own row, `detail` and places are shown, never its cause.
 
@@ -114,12 +118,13 @@ def render(
         request_id: shown with our own faults, so that people can mention it.
         sent: scheme of the Authorization header that came along, in lower case, or "".
         release: FHIR release of the address; STU3 knows fewer issue codes.
+        form: JSON or XML, for a FHIR address.
     """
     text = error.dutch if language == "nl" else error.detail
     ours = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and request_id
     note = f" (request {request_id})" if ours else ""
     media, body = {
-        "fhir": lambda: _outcome(error, text, note, release),
+        "fhir": lambda: _outcome(error, text, note, release, form),
         "oauth": lambda: _oauth(error, note),
         "problem": lambda: _problem(error, text, request_id),
     }[kind]()
@@ -127,10 +132,12 @@ def render(
     headers += _challenge(error, kind, sent)
     for name, value in error.headers.items():
         headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
-    return Answer(error.status, headers, orjson.dumps(body))
+    return Answer(error.status, headers, body)
 
 
-def _outcome(error: PgoError, text: str, note: str, release: str) -> tuple[bytes, dict[str, Any]]:
+def _outcome(
+    error: PgoError, text: str, note: str, release: Release, form: Format
+) -> tuple[bytes, bytes]:
     """OperationOutcome: `diagnostics` for whoever builds the app, `details.text` for people."""
     issues = []
     for issue in error.issues:
@@ -140,19 +147,23 @@ def _outcome(error: PgoError, text: str, note: str, release: str) -> tuple[bytes
         if issue.place:
             one["expression"] = [issue.place]
         issues.append(one)
-    body = {"resourceType": "OperationOutcome", "issue": issues}
-    return b"application/fhir+json; charset=utf-8", body
+    body = orjson.dumps({"resourceType": "OperationOutcome", "issue": issues})
+    try:
+        return form.media, form.body(body, release)
+    except PgoError:  # a place may name a parameter that no XML can hold
+        return JSON.media, body
 
 
-def _oauth(error: PgoError, note: str) -> tuple[bytes, dict[str, Any]]:
+def _oauth(error: PgoError, note: str) -> tuple[bytes, bytes]:
     """RFC 6749 5.2; the description may not hold quotes or backslashes."""
     description = _NOT_QUOTABLE.sub(" ", error.detail + note)
-    return b"application/json", {"error": error.oauth, "error_description": description}
+    body = {"error": error.oauth, "error_description": description}
+    return b"application/json", orjson.dumps(body)
 
 
-def _problem(error: PgoError, text: str, request_id: str) -> tuple[bytes, dict[str, Any]]:
+def _problem(error: PgoError, text: str, request_id: str) -> tuple[bytes, bytes]:
     """RFC 9457, with every issue in `errors`."""
-    return b"application/problem+json", {
+    body = {
         "type": f"urn:pgo:error:{error.issue}",
         "title": text,
         "status": error.status,
@@ -160,6 +171,7 @@ def _problem(error: PgoError, text: str, request_id: str) -> tuple[bytes, dict[s
         "errors": [{"code": i.code, "place": i.place, "detail": i.detail} for i in error.issues],
         "request_id": request_id,
     }
+    return b"application/problem+json", orjson.dumps(body)
 
 
 def _challenge(error: PgoError, kind: Kind, sent: str) -> Headers:
@@ -175,15 +187,36 @@ def _challenge(error: PgoError, kind: Kind, sent: str) -> Headers:
 
 def answer_for(error: PgoError, scope: Scope) -> Answer:
     """Draw an error for the request it happened in."""
-    path: str = scope["path"]
+    kind = kind_of(scope["path"])
+    form, release = form_of(scope) if kind == "fhir" else (JSON, "r4")
     return render(
         error,
-        kind_of(path),
+        kind,
         language=_language(scope),
         request_id=request_id(scope),
         sent=_scheme(scope),
-        release="stu3" if "/stu3" in path else "r4",
+        release=release,
+        form=form,
     )
+
+
+def name_form(scope: Scope, form: Format, release: Release) -> None:
+    """Say in what form and release this request is answered, also when it ends in an error."""
+    scope["state"]["form"] = (form, release)
+
+
+def form_of(scope: Scope) -> tuple[Format, Release]:
+    """In what form and release a FHIR request is answered: as named, or as it asks for itself."""
+    named: tuple[Format, Release] | None = scope.get("state", {}).get("form")
+    if named is not None:
+        return named
+    release: Release = "stu3" if "/stu3" in scope["path"] else "r4"
+    try:
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=100)
+    except ValueError:
+        pairs = []
+    accept = _header(scope, b"accept").decode("latin-1")
+    return lenient_format(accept, pairs, release), release
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

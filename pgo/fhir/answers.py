@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from pgo.errors import PgoError
+from pgo.fhir.elements import Release
+from pgo.fhir.formats import Format
 from pgo.moment import http_date, instant
 from pgo.shown import Found, Outcome, Page
 from pgo.web import Answer, Headers, render
-
-MEDIA: Final = b"application/fhir+json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,12 @@ class Reply:
     body: bytes = b""
     headers: Headers = field(default_factory=list)
 
-    def answer(self) -> Answer:
-        """With its media type."""
-        media: Headers = [(b"content-type", MEDIA)] if self.body else []
-        return Answer(self.status, [*media, *self.headers], self.body)
+    def answer(self, form: Format, release: Release) -> Answer:
+        """In the form that was asked for; what names its own media type goes out as it is."""
+        if not self.body or any(name == b"content-type" for name, _ in self.headers):
+            return Answer(self.status, self.headers, self.body)
+        media = (b"content-type", form.media)
+        return Answer(self.status, [media, *self.headers], form.body(self.body, release))
 
 
 def etag(version: int) -> str:
@@ -96,13 +98,15 @@ def _version(found: Found, base: str) -> dict[str, Any]:
     return entry | {"response": {"status": status, "etag": etag(row.ver), "lastModified": modified}}
 
 
-def answers(kind: str, outcomes: Sequence[Outcome], base: str, prefer: str, release: str) -> bytes:
+def answers(
+    kind: str, outcomes: Sequence[Outcome], base: str, prefer: str, release: Release
+) -> bytes:
     """A batch-response or transaction-response Bundle."""
     entries = [_entry(outcome, base, prefer, release) for outcome in outcomes]
     return _bundle(f"{kind}-response", [], entries, None)
 
 
-def _entry(outcome: Outcome, base: str, prefer: str, release: str) -> dict[str, Any]:
+def _entry(outcome: Outcome, base: str, prefer: str, release: Release) -> dict[str, Any]:
     if outcome.error is not None:
         return _refused(outcome.error, release)
     if outcome.page is not None:
@@ -124,7 +128,7 @@ def _entry(outcome: Outcome, base: str, prefer: str, release: str) -> dict[str, 
     return entry | {"response": response}
 
 
-def _refused(error: PgoError, release: str) -> dict[str, Any]:
+def _refused(error: PgoError, release: Release) -> dict[str, Any]:
     drawn = render(error, "fhir", release=release)
     outcome = orjson.Fragment(drawn.body)
     return {"response": {"status": str(drawn.status), "outcome": outcome}}

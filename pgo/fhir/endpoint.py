@@ -5,8 +5,10 @@ Guard → address → vault → answer. No rule about who may see what lives her
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -21,17 +23,26 @@ from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.bundle import Op, read_bundle, same_type, version_of
 from pgo.fhir.elements import Release
+from pgo.fhir.formats import Format, Reader, answer_format, reader
 from pgo.fhir.incoming import incoming, incoming_bundle
 from pgo.fhir.query import Query, parse
 from pgo.shown import Page
 from pgo.vault import Vault
-from pgo.web import ClientGone, name_route, read_body, request_id, send_answer
+from pgo.web import (
+    Answer,
+    ClientGone,
+    form_of,
+    name_form,
+    name_route,
+    read_body,
+    request_id,
+    send_answer,
+)
 
 _MOST_PARAMETERS: Final = 100
 _HISTORY: Final = 50
-_JSON_TYPES: Final = frozenset(
-    {"application/fhir+json", "application/json", "application/json+fhir", "json", "*/*", ""}
-)
+_LARGE: Final = 200_000
+_MEDMIJ: Final = "/medmij/"
 _IGNORED: Final = frozenset({"_format", "_pretty"})
 Operation = Callable[["Ask", Vault], Awaitable[Reply]]
 
@@ -47,6 +58,7 @@ class Ask:
     base: str
     request: str
     method: str
+    reader: Reader = "json"
 
     def prefer(self, name: str, default: str) -> str:
         """A value of the Prefer header, such as `return` or `handling` (RFC 7240)."""
@@ -84,18 +96,26 @@ class Fhir:
             await self._doors.refused(scope, error)
             raise
         name_route(scope, address.template)
-        reply = self._open(address) or await self._guarded(address, scope, receive)
-        await send_answer(send, reply.answer(), head=scope["method"] == "HEAD")
+        reply = self._open(address, scope) or await self._guarded(address, scope, receive)
+        answer = await _drawn(reply, *form_of(scope))
+        await send_answer(send, answer, head=scope["method"] == "HEAD")
 
-    def _open(self, address: Address) -> Reply | None:
+    def _open(self, address: Address, scope: Scope) -> Reply | None:
         """What anybody may ask: the capability statement and the SMART configuration."""
         if address.interaction == "capabilities":
-            base = self._doors.issuer + address.base
-            return Reply(200, self._doors.capability(address.release, base))
+            form = _form(address, scope, _pairs(scope["query_string"]))
+            media = (b"content-type", form.media)
+            return Reply(200, self._capability(address, form), [media])
         if address.interaction == "smart":
             body = orjson.dumps(self._doors.smart())
             return Reply(200, body, [(b"content-type", b"application/json")])
         return None
+
+    def _capability(self, address: Address, form: Format) -> bytes:
+        """Drawn once per form for our own address; in it, that is put in place of another one."""
+        own = f"{self._doors.issuer}/fhir/{address.release}"
+        body = _drawn_once(self._doors.capability(address.release, own), form, address.release)
+        return body.replace(f'"{own}"'.encode(), f'"{self._doors.issuer}{address.base}"'.encode())
 
     async def _guarded(self, address: Address, scope: Scope, receive: Receive) -> Reply:
         try:
@@ -141,18 +161,41 @@ def _event_of(interaction: str) -> str:
 async def _ask(address: Address, scope: Scope, receive: Receive, issuer: str) -> Ask:
     headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
     pairs = _pairs(scope["query_string"])
-    _acceptable(headers.get("accept", ""), dict(pairs).get("_format", ""), address.release)
     body = b""
+    how: Reader = "json"
     if scope["method"] in {"POST", "PUT"}:
         body = await read_body(receive)
-        if address.interaction == "search-type":
-            _content_type(headers, {"application/x-www-form-urlencoded"})
-            pairs += _pairs(body)
-        else:
-            _content_type(headers, _JSON_TYPES - {"*/*", "", "json"})
+        medmij = address.base.startswith(_MEDMIJ)
+        how = reader(headers.get("content-type", ""), address.release, medmij=medmij)
+        if (how == "form") != (address.interaction == "search-type"):
+            raise UnsupportedMedia("this address takes another kind of body")
+        pairs += _pairs(body) if how == "form" else []
+    _form(address, scope, pairs)
     asked = tuple(pair for pair in pairs if pair[0] not in _IGNORED)
     base = issuer + address.base
-    return Ask(address, headers, asked, body, base, request_id(scope), scope["method"])
+    request, method = request_id(scope), scope["method"]
+    return Ask(address, headers, asked, body, base, request, method, how)
+
+
+def _form(address: Address, scope: Scope, pairs: list[tuple[str, str]]) -> Format:
+    """In what form this request is answered; an error in it too."""
+    accept = ", ".join(v.decode("latin-1") for k, v in scope["headers"] if k == b"accept")
+    medmij = address.base.startswith(_MEDMIJ)
+    form = answer_format(accept, pairs, address.release, medmij=medmij)
+    name_form(scope, form, address.release)
+    return form
+
+
+@lru_cache(maxsize=8)
+def _drawn_once(body: bytes, form: Format, release: Release) -> bytes:
+    return form.body(body, release)
+
+
+async def _drawn(reply: Reply, form: Format, release: Release) -> Answer:
+    """The answer in the form asked for; a large one is drawn beside the event loop."""
+    if form.as_kept or len(reply.body) < _LARGE:
+        return reply.answer(form, release)
+    return await asyncio.to_thread(reply.answer, form, release)
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -165,36 +208,6 @@ def _pairs(raw: bytes) -> list[tuple[str, str]]:
         )
     except ValueError as fault:
         raise BadValue("the parameters are not readable, or too many") from fault
-
-
-def _acceptable(accept: str, wanted: str, release: str) -> None:
-    """JSON of this release is what there is.
-
-    Raises:
-        UnsupportedMedia: something else is demanded.
-    """
-    offers = [wanted] if wanted else accept.split(",")
-    for offer in offers:
-        media, *parameters = (part.strip() for part in offer.split(";"))
-        version = dict(p.partition("=")[::2] for p in parameters).get("fhirVersion", "")
-        fits = media.lower() in _JSON_TYPES or media in {"application/*", "text/json"}
-        if fits and _version_fits(version, release):
-            return
-    raise UnsupportedMedia("this address answers application/fhir+json of its own release")
-
-
-def _version_fits(version: str, release: str) -> bool:
-    number = {"r4": "4.0", "stu3": "3.0"}[release]
-    return version.strip('"') in {"", number, f"{number}.1", f"{number}.2"}
-
-
-def _content_type(headers: dict[str, str], allowed: frozenset[str] | set[str]) -> None:
-    media, *parameters = (
-        part.strip().lower() for part in headers.get("content-type", "").split(";")
-    )
-    charset = dict(part.partition("=")[::2] for part in parameters).get("charset", "utf-8")
-    if media not in allowed or charset.strip('"') != "utf-8":
-        raise UnsupportedMedia("send " + " or ".join(sorted(allowed)) + " in UTF-8")
 
 
 # --- interactions ------------------------------------------------------------------------------
@@ -261,7 +274,7 @@ async def _update(ask: Ask, vault: Vault) -> Reply:
 
 async def _change(ask: Ask, vault: Vault, op: Op) -> Reply:
     _no_parameters(ask)
-    op.tree = incoming(ask.address.release, ask.body)
+    op.tree = incoming(ask.address.release, ask.body, ask.reader)
     same_type(op, op.type)
     name = ask.headers.get("x-request-id", "") if op.method == "POST" else ""
     outcomes = await vault.change(ask.address.interaction, ask.address.release, [op], name=name)
@@ -281,7 +294,7 @@ async def _delete(ask: Ask, vault: Vault) -> Reply:
 async def _bundle(ask: Ask, vault: Vault) -> Reply:
     _no_parameters(ask)
     release = ask.address.release
-    tree, faults = await incoming_bundle(release, ask.body)
+    tree, faults = await incoming_bundle(release, ask.body, ask.reader)
     asked = read_bundle(tree)
     for op in asked.ops:
         op.fault = faults.get(op.index)

@@ -6,27 +6,41 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from pgo.errors import Issue, PgoError, Unprocessable
-from pgo.fhir import bsn, text, validate
+from pgo.errors import Issue, PgoError, Unprocessable, UnsupportedMedia
+from pgo.fhir import bsn, text, validate, xml
 from pgo.fhir.elements import Release
+from pgo.fhir.formats import Reader
 
 _MOST_ISSUES = 50
 
 
-def incoming(release: Release, raw: bytes) -> dict[str, Any]:
+def tree_of(release: Release, raw: bytes, reader: Reader) -> dict[str, Any]:
+    """The tree of a request's body, in JSON or XML.
+
+    Raises:
+        BadRequest: not readable; UnsupportedMedia: a form in which no resource comes.
+    """
+    if reader == "json":
+        return text.parse(raw)
+    if reader == "xml":
+        return xml.from_xml(raw, release)
+    raise UnsupportedMedia("send application/fhir+json or application/fhir+xml in UTF-8")
+
+
+def incoming(release: Release, raw: bytes, reader: Reader = "json") -> dict[str, Any]:
     """One resource of a request's body.
 
     Raises:
         BadRequest: not readable; Unprocessable: not valid, with every place that is wrong.
     """
-    tree = text.parse(raw)
+    tree = tree_of(release, raw, reader)
     bsn.mask(tree)
     validate.check(release, tree)
     return tree
 
 
 async def incoming_bundle(
-    release: Release, raw: bytes
+    release: Release, raw: bytes, reader: Reader = "json"
 ) -> tuple[dict[str, Any], dict[int, Unprocessable]]:
     """A batch or transaction, and what is wrong with single entries of a batch, by number.
 
@@ -35,7 +49,7 @@ async def incoming_bundle(
     Raises:
         BadRequest: not readable; Unprocessable: a transaction, with every place that is wrong.
     """
-    tree = text.parse(raw)
+    tree = tree_of(release, raw, reader)
     bsn.mask(tree)
     faults: dict[int, Unprocessable] = {}
     entries = tree.get("entry")
