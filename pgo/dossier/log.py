@@ -5,7 +5,7 @@ A replay parses no resource: index rows travel inside the commit.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ class Facet:
 
     def text(self) -> str:
         """Canonical JSON: equal facets give equal text."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS).decode()
+        return orjson.dumps(self, option=orjson.OPT_SORT_KEYS).decode()
 
     @staticmethod
     def of(text: str) -> Facet:
@@ -83,7 +83,7 @@ class Delta:
 
     def encode(self) -> bytes:
         """JSON bytes, to be sealed."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @staticmethod
     def decode(raw: bytes) -> Delta:

@@ -18,6 +18,7 @@ _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
+_CONDITIONAL: Final = re.compile(r"[A-Za-z]+\?")
 _REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
 
 
@@ -181,29 +182,60 @@ def resolve(tree: Any, names: Mapping[str, str], patient: str, place: str) -> An
     Raises:
         Unprocessable: an urn:uuid that no entry bears, or another conditional reference.
     """
-    if isinstance(tree, dict):
-        return {
-            key: _reference(value, names, patient, f"{place}.{key}")
-            if key == "reference" and isinstance(value, str)
-            else resolve(value, names, patient, f"{place}.{key}")
-            for key, value in tree.items()
-        }
-    if isinstance(tree, list):
-        return [resolve(item, names, patient, f"{place}[{i}]") for i, item in enumerate(tree)]
-    if isinstance(tree, str) and "urn:uuid:" in tree and place.endswith(".div"):
-        return _narrative(tree, names)
+    try:
+        return _resolved(tree, names, patient)
+    except _Lost as lost:
+        steps = "".join(reversed(lost.steps))
+        raise Unprocessable(lost.detail, place=f"{place}{steps}") from None
+
+
+class _Lost(Exception):
+    """A reference to nothing; `steps` lead to it, innermost first, and cost nothing until then."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.steps: list[str] = []
+
+
+def _resolved(tree: Any, names: Mapping[str, str], patient: str) -> Any:
+    step = ""
+    try:
+        if type(tree) is dict:
+            made = {}
+            for key, value in tree.items():
+                step = f".{key}"
+                made[key] = _member(key, value, names, patient)
+            return made
+        if type(tree) is list:
+            items = []
+            for index, item in enumerate(tree):
+                step = f"[{index}]"
+                items.append(_resolved(item, names, patient))
+            return items
+    except _Lost as lost:
+        lost.steps.append(step)
+        raise
     return tree
 
 
-def _reference(value: str, names: Mapping[str, str], patient: str, place: str) -> str:
+def _member(key: str, value: Any, names: Mapping[str, str], patient: str) -> Any:
+    if type(value) is not str:
+        return _resolved(value, names, patient)
+    if key == "reference":
+        return _reference(value, names, patient)
+    return _narrative(value, names) if key == "div" and "urn:uuid:" in value else value
+
+
+def _reference(value: str, names: Mapping[str, str], patient: str) -> str:
     if value in names:
         return names[value]
     if value.startswith("Patient?"):
         return patient
     if value.startswith(("urn:uuid:", "urn:oid:")):
-        raise Unprocessable("this reference is to nothing in the Bundle", place=place)
-    if re.match(r"[A-Za-z]+\?", value):
-        raise Unprocessable("conditional references are to Patient only", place=place)
+        raise _Lost("this reference is to nothing in the Bundle")
+    if _CONDITIONAL.match(value):
+        raise _Lost("conditional references are to Patient only")
     return value
 
 

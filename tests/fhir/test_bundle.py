@@ -3,7 +3,7 @@
 import pytest
 
 from pgo.errors import PgoError
-from pgo.fhir.bundle import read_bundle
+from pgo.fhir.bundle import read_bundle, resolve
 
 ODD = [None, True, 1, "", "x", [], ["batch"], {}, {"a": 1}]
 
@@ -38,3 +38,36 @@ def test_an_entry_of_another_kind_is_refused(odd):
     with pytest.raises(PgoError) as refused:
         read_bundle({"resourceType": "Bundle", "type": "transaction", "entry": [odd]})
     assert refused.value.place == "Bundle.entry[0].request"
+
+
+LOST = {"reference": "urn:uuid:0f3f0000-0000-4000-8000-00000000000a"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "place"),
+    [
+        ({"subject": LOST}, "Basic.subject.reference"),
+        ({"a": [{"b": 1}, {"c": [[], LOST]}]}, "Basic.a[1].c[1].reference"),
+        ({"a": {"reference": "Organization?identifier=1"}}, "Basic.a.reference"),
+    ],
+)
+def test_a_reference_to_nothing_is_named_by_its_place(tree, place):
+    with pytest.raises(PgoError) as refused:
+        resolve(tree, {}, "Patient/p", "Basic")
+    assert refused.value.place == place
+
+
+def test_references_and_links_in_narrative_follow_the_names_and_nothing_else_changes():
+    url = LOST["reference"]
+    tree = {
+        "z": [LOST, {"reference": "Patient?x=1"}, {"reference": "Basic/b", "display": url}],
+        "text": {"div": f"<a href='{url}'/>"},
+        "a": {"reference": {"reference": url}, "value": None},
+    }
+    found = resolve(tree, {url: "Goal/g"}, "Patient/p", "Basic")
+    assert list(found) == ["z", "text", "a"]
+    assert [one["reference"] for one in found["z"]] == ["Goal/g", "Patient/p", "Basic/b"]
+    assert found["z"][2]["display"] == url
+    assert found["text"]["div"] == "<a href='Goal/g'/>"
+    assert found["a"] == {"reference": {"reference": "Goal/g"}, "value": None}
+    assert tree["z"][0] == LOST
