@@ -11,35 +11,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import orjson
 
 from pgo.call import Call
 from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Delta, Facet
-from pgo.errors import NotFound, PgoError, ScopeTooSmall, Unprocessable
-from pgo.fhir import text
+from pgo.errors import Gone, NotFound, PgoError, ScopeTooSmall, Unprocessable
+from pgo.fhir import elfproef, text
 from pgo.fhir.bundle import Op
+from pgo.fhir.elements import Release
 from pgo.fhir.query import Query
-from pgo.shown import Found, Outcome, Page
-from pgo.staging import Staged, Staging
+from pgo.shown import Outcome, Page, page_size
+from pgo.staging import WRITES, Staged, Staging
+from pgo.verdict import Verdict
 
 if TYPE_CHECKING:
     from pgo.vault import Vault
 
-WRITES = frozenset({"POST", "PUT", "DELETE"})
 Queries = Callable[[Op], Query | None]
 
 
 @dataclass(slots=True)
 class Asked:
-    """A read inside a Bundle, worked out on the image; its texts come after the commit."""
+    """A read inside a Bundle, worked out on the image; its texts come after the commit.
+
+    `rows` is the first page of a search (`query`), `rest` what comes after it.
+    """
 
     op: Op
     rows: list[Row]
     included: list[Row] = field(default_factory=list)
-    total: int = 0
-    searched: bool = False
+    rest: list[Row] = field(default_factory=list)
+    query: Query | None = None
 
 
 @dataclass(slots=True)
@@ -48,7 +53,7 @@ class Changing:
 
     vault: Vault
     call: Call
-    rel: str
+    rel: Release
     isolated: bool
     operator: bool
     queries: Queries | None
@@ -71,9 +76,10 @@ class Changing:
             staging = await self._stage(ops)
             changes = [done.change for done in staging.staged if done.change is not None]
             asked = await self._ask(ops, staging, changes)
+            old = self._unchanged(staging)
             if changes:
                 await self._commit(staging, changes, key, digest)
-        await self._changed(staging)
+        await self._changed(staging, old)
         await self._fetch(asked)
         return [self._outcomes[op.index] for op in ops]
 
@@ -91,7 +97,14 @@ class Changing:
 
         vault = self.vault
         staging = Staging(
-            vault.dossier, self.rel, vault.caller, allow, verdict.sees, self.call.at, self.operator
+            vault.dossier,
+            self.rel,
+            vault.caller,
+            allow,
+            verdict.sees,
+            self.call.at,
+            operator=self.operator,
+            apart=self.isolated and not self.operator,
         )
         staging.identify(ops)
         for op in ops:
@@ -101,8 +114,6 @@ class Changing:
 
     def _one(self, staging: Staging, op: Op) -> None:
         try:
-            if op.fault is not None:
-                raise op.fault
             self._reach(op)
             staging.stage(op)
         except PgoError as error:
@@ -110,9 +121,11 @@ class Changing:
                 raise
             self._outcomes[op.index] = Outcome(op, error.status, error=error)
 
-    def _reach(self, op: Op) -> None:
-        letters = {"POST": "c", "PUT": "uc", "DELETE": "d", "GET": "r", "HEAD": "r"}[op.method]
-        if not any(self.vault.cap.allows(letter, op.type) for letter in letters):
+    def _reach(self, op: Op, query: Query | None = None) -> None:
+        if op.fault is not None:
+            raise op.fault
+        letter = "s" if query else {"POST": "c", "PUT": "u", "DELETE": "d"}.get(op.method, "r")
+        if not self.vault.cap.allows(letter, op.type):
             raise ScopeTooSmall("the scope of this token does not reach this", place=op.place)
 
     async def _commit(
@@ -126,15 +139,32 @@ class Changing:
             answers = [(key, orjson.dumps({"digest": digest, "said": said}).decode())]
         await self.vault.commit(self.call, changes, (), staging.bodies, answers)
 
-    async def _changed(self, staging: Staging) -> None:
+    def _unchanged(self, staging: Staging) -> list[Row]:
+        """Versions that were there already and stay, as far as the caller may see them now."""
+        if self.operator:
+            return []
+        rows = [done.before for done in staging.staged if done.change is None]
+        shown = [row for row in rows if row is not None and self._open_now(row)]
+        self.call.touch(shown, self.vault.dossier.image.facets)
+        return shown
+
+    async def _changed(self, staging: Staging, old: Sequence[Row]) -> None:
         image = self.vault.dossier.image
+        found = await self.vault.texts(old, (), {})
+        texts = {one.row.rid: one.text for one in found}
         for done in staging.staged:
             row, shown = done.before, done.text
             if done.change is not None:
                 row = image.get(self.rel, done.change.type, done.change.id)
-            elif row is not None and row.live and not self.operator:
-                shown = (await self.vault.texts([row], (), {}))[0].text
+            elif row is not None:
+                shown = texts.get(row.rid, b"")
             self._outcomes[done.op.index] = Outcome(done.op, done.status, row, shown, done.note)
+
+    def _open_now(self, row: Row) -> bool:
+        """Whether this version has a text that the caller may see now."""
+        newest = self.vault.dossier.image.get(row.rel, row.type, row.id)
+        sees = self.vault.held_verdict.sees
+        return row.body is not None and newest is not None and sees(newest) and sees(row)
 
     # --- reads inside a Bundle -----------------------------------------------------------------
 
@@ -142,7 +172,7 @@ class Changing:
         """The one line of a Bundle keeps what was searched for in it."""
         asked = [f"{op.path}?{op.query}" for op in ops if op.method not in WRITES and op.query]
         if asked:
-            self.call.said["query"] = "\n".join(asked)
+            self.call.said["query"] = elfproef.hide_in_address(unquote("\n".join(asked)))[0]
 
     async def _ask(
         self, ops: Sequence[Op], staging: Staging, changes: Sequence[Change]
@@ -161,34 +191,49 @@ class Changing:
                 self.call.touch([*one.rows, *one.included], image.facets)
         return asked
 
-    def _read(self, op: Op, verdict: Any) -> Asked | None:
+    def _read(self, op: Op, verdict: Verdict) -> Asked | None:
         try:
-            self._reach(op)
-            query = self.queries(op) if self.queries else None
-            if query is not None:
-                rows = self.vault.matches(verdict, query)
-                page = (
-                    [] if query.counts_only else rows[: 50 if query.count is None else query.count]
-                )
-                return Asked(op, page, self.vault.included(verdict, query, page), len(rows), True)
-            type_, _, id_ = op.path.partition("/")
-            row = self.vault.dossier.image.get(self.rel, type_, id_)
-            if row is None or not row.live or not verdict.sees(row):
-                raise NotFound("not found", place=op.place)
-            return Asked(op, [row])
+            query = self.queries(op) if self.queries and op.fault is None else None
+            self._reach(op, query)
+            return self._found(op, query, verdict) if query else self._instance(op, verdict)
         except PgoError as error:
             if not self.isolated:
                 raise
             self._outcomes[op.index] = Outcome(op, error.status, error=error)
             return None
 
+    def _found(self, op: Op, query: Query, verdict: Verdict) -> Asked:
+        vault = self.vault
+        rows = vault.matches(verdict, query)
+        size = page_size(query)
+        page = rows[:size]
+        vault.because_of(self.call, verdict, page)
+        return Asked(op, page, vault.included(verdict, query, page), rows[size:], query)
+
+    def _instance(self, op: Op, verdict: Verdict) -> Asked:
+        type_, _, id_ = op.path.partition("/")
+        row = self.vault.dossier.image.get(self.rel, type_, id_)
+        decision = verdict.row(row) if row is not None else None
+        if decision is not None:
+            self.call.because(decision)
+        if row is None or decision is None or not decision.permit:
+            raise NotFound("not found", place=op.place)
+        if not row.live:
+            raise Gone("this resource was deleted", place=op.place)
+        return Asked(op, [row])
+
     async def _fetch(self, asked: Sequence[Asked]) -> None:
         for one in asked:
             found = await self.vault.texts(one.rows, one.included, self._fresh)
-            if one.searched:
-                outcome = Outcome(one.op, 200, page=Page(tuple(found), one.total))
-            else:
+            if one.query is None:
                 outcome = Outcome(one.op, 200, found[0].row, found[0].text)
+            else:
+                more = bool(one.rows and one.rest)
+                cursor = (
+                    await self.vault.keep_cursor(one.query, one.op.query, one.rest) if more else ""
+                )
+                page = Page(tuple(found), len(one.rows) + len(one.rest), cursor)
+                outcome = Outcome(one.op, 200, page=page, query=one.query)
             self._outcomes[one.op.index] = outcome
 
     # --- the same request again ----------------------------------------------------------------
@@ -205,14 +250,15 @@ class Changing:
         if not hmac.compare_digest(before["digest"], digest):
             raise Unprocessable("this request id was used for another request")
         image = self.vault.dossier.image
+        await self.vault.verdict()
         outcomes = []
         for op, (status, type_, id_, ver, note) in zip(ops, before["said"], strict=False):
             row = image.get(self.rel, type_, id_) if id_ else None
             rows = image.versions(row) if row else []
             then = next((one for one in rows if one.ver == ver), None)
-            shown = [then] if then is not None and then.body is not None else []
+            shown = [then] if then is not None and self._open_now(then) else []
             self.call.touch(shown, image.facets)
-            found: list[Found] = await self.vault.texts(shown, (), {})
+            found = await self.vault.texts(shown, (), {})
             outcomes.append(Outcome(op, status, then, found[0].text if found else b"", note))
         return outcomes
 

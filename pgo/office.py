@@ -25,6 +25,7 @@ from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.fhir.bundle import Op
+from pgo.fhir.elements import Release
 from pgo.house import House
 from pgo.moment import instant
 from pgo.oauth.scopes import cap_of
@@ -92,7 +93,7 @@ class Office(Vault):
         async with self.call("grant-change", note=note) as call:
             await self._put(call, rules)
 
-    async def bring_in(self, rel: str, ops: Sequence[Op], *, whole: bool) -> list[Outcome]:
+    async def bring_in(self, rel: Release, ops: Sequence[Op], *, whole: bool) -> list[Outcome]:
         """Import operations as they are, ids kept; `whole`: all or nothing."""
         return await self.change("import", rel, ops, operator=True, isolated=not whole)
 

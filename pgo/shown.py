@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from pgo.dossier.image import Row
 from pgo.errors import PgoError
 from pgo.fhir.bundle import Op
+from pgo.fhir.query import Query
+
+PAGE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Page:
 class Outcome:
     """What became of one operation of a Bundle, or of a single change.
 
-    `row` is the version that is there now (None after a refusal); for a search `page`.
+    `row` is the version that is there now (None after a refusal); for a search `page` and `query`.
     """
 
     op: Op
@@ -41,3 +45,11 @@ class Outcome:
     note: str = ""
     error: PgoError | None = None
     page: Page | None = None
+    query: Query | None = None
+
+
+def page_size(query: Query) -> int:
+    """How many matches go on one page of a search."""
+    if query.counts_only:
+        return 0
+    return PAGE if query.count is None else query.count

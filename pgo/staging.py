@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
@@ -20,7 +20,7 @@ from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Facet
 from pgo.dossier.open import Dossier
 from pgo.errors import (
-    BadValue,
+    Conflict,
     Forbidden,
     Missing,
     NotFound,
@@ -29,13 +29,13 @@ from pgo.errors import (
     Unprocessable,
     VersionMismatch,
 )
-from pgo.fhir import index, text
+from pgo.fhir import bsn, elements, index, text, written
 from pgo.fhir.bundle import Op, names_of, resolve
+from pgo.fhir.elements import Release
 from pgo.fhir.moments import interval
-from pgo.moment import instant
 
 MOST_RESOURCES: Final = 100_000
-_SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
+WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 _WHOLE_DAY: Final = len("2026-01-31")
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
@@ -61,41 +61,47 @@ class Staging:
     """One request's changes to one dossier and release; `at` is µs since 1970.
 
     `operator` marks an import by the operator: ids are kept and any organisation's record may be
-    brought in.
+    brought in. `apart`: a batch, whose entries may not refer to each other.
     """
 
     dossier: Dossier
-    rel: str
+    rel: Release
     caller: Caller
     allow: Allow
     sees: Callable[[Row], bool]
     at: int
     operator: bool = False
+    apart: bool = False
     staged: list[Staged] = field(default_factory=list)
     bodies: dict[bytes, bytes] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _targets: dict[int, str] = field(default_factory=dict)
     _patient: str = ""
     _referrers: dict[str, set[str]] = field(default_factory=dict)
+    _room: int = 0
 
     # --- identities ----------------------------------------------------------------------------
 
     def identify(self, ops: Sequence[Op]) -> None:
-        """Give every operation its address, and know what entries call each other."""
-        if self.dossier.image.count() + len(ops) > MOST_RESOURCES:
-            raise TooLarge(f"a dossier holds at most {MOST_RESOURCES} resources")
+        """Give every operation its address, and know what entries call each other.
+
+        An operation that cannot be told from another one gets a fault.
+        """
+        self._room = MOST_RESOURCES - self.dossier.image.count()
         self._patient = self._patient_id(ops)
-        taken: set[str] = set()
-        for op in ops:
-            if op.method not in {"POST", "PUT", "DELETE"}:
+        taken: set[object] = set()
+        sound = [op for op in ops if op.method in WRITES and op.fault is None]
+        for op in sound:
+            target = self._target(op)
+            names = {f"{op.type}/{target}", *self._own_identifiers(op)}
+            if taken & names:
+                op.fault = Unprocessable("two entries are the same resource", place=op.place)
                 continue
-            name = f"{op.type}/{self._target(op)}"
-            if name in taken:
-                raise Unprocessable("two entries are the same resource", place=op.place)
-            taken.add(name)
-            self._targets[op.index] = name.partition("/")[2]
-            self._names.update(names_of(op, name))
-        self._collect_referrers(ops)
+            taken |= names
+            self._targets[op.index] = target
+            if not self.apart:
+                self._names.update(names_of(op, f"{op.type}/{target}"))
+        self._collect_referrers(op for op in sound if op.fault is None)
 
     def _patient_id(self, ops: Sequence[Op]) -> str:
         row = self.dossier.image.patient(self.rel)
@@ -118,6 +124,12 @@ class Staging:
         row = self._sent_before(op)
         return row.id if row is not None else str(uuid.uuid4())
 
+    def _own_identifiers(self, op: Op) -> set[tuple[str, str, str]]:
+        """Under what a provider's system knows its own record: never two of one."""
+        if self.caller.kind != "systeem" or op.tree is None or op.type == "Patient":
+            return set()
+        return {(op.type, *ident) for ident in written.identifiers(op.tree)}
+
     def _kept_id(self, op: Op) -> str:
         """An import keeps the id; without one it is made of the content, the same each time."""
         said = text.dump([self.rel, op.place, op.full_url, op.tree])
@@ -130,20 +142,19 @@ class Staging:
         return id_ if isinstance(id_, str) else ""
 
     def _sent_before(self, op: Op) -> Row | None:
-        if self.caller.kind != "systeem":
-            return None
-        for ident in _identifiers(op.tree or {}):
-            row = self.dossier.image.owned(self.caller.org, self.rel, op.type, ident)
+        for _, *ident in sorted(self._own_identifiers(op)):
+            system, value = ident
+            row = self.dossier.image.owned(self.caller.org, self.rel, op.type, (system, value))
             if row is not None and row.live:
                 return row
         return None
 
-    def _collect_referrers(self, ops: Sequence[Op]) -> None:
+    def _collect_referrers(self, ops: Iterable[Op]) -> None:
         for op in ops:
             if op.tree is None or op.type in categories.SUPPORTING:
                 continue
             kinds = categories.classify(self.rel, op.tree)
-            for reference in _references(op.tree):
+            for reference in written.references(op.tree):
                 name = self._names.get(reference, reference)
                 self._referrers.setdefault(name, set()).update(kinds)
 
@@ -168,23 +179,38 @@ class Staging:
         digest = self._digest(tree)
         if before is not None and before.live:
             self._may_change(op, before)
+            _matches(op, before)
             if before.digest == digest and (self.operator or self.caller.kind == "systeem"):
                 return Staged(op, 200, before)
         elif op.method == "PUT" and not self.operator:
             self._may_name(op, before)
         facet = self._facet(op, tree, before)
         self._may(op, before, id_, facet, categories.date_of(self.rel, tree))
-        if op.if_match is not None and (before is None or before.ver != op.if_match):
-            raise VersionMismatch("the resource has another version now", place=op.place)
+        _matches(op, before)
+        self._is_new(op, id_, before)
         return self._change(op, id_, tree, digest, facet, before)
+
+    def _is_new(self, op: Op, id_: str, before: Row | None) -> None:
+        """An id that is not used yet may be used, and is not a second one for a known record."""
+        if before is None and bsn.in_id(id_):
+            place = f"{op.place}.resource" if op.place else op.type
+            raise Unprocessable("this id may be a BSN", place=f"{place}.id")
+        known = self._sent_before(op)
+        if known is not None and known.id != id_:
+            raise Conflict("you sent this identifier before, under another id", place=op.place)
+        if before is None or not before.live:
+            self._room -= 1
+            if self._room < 0:
+                most = f"a dossier holds at most {MOST_RESOURCES} resources"
+                raise TooLarge(most, place=op.place)
 
     def _change(
         self, op: Op, id_: str, tree: dict[str, Any], digest: str, facet: Facet, before: Row | None
     ) -> Staged:
         ver = 1 if before is None else before.ver + 1
-        final = _with_meta(tree, id_, ver, self.at, self._source(facet, tree))
+        final = written.stamped(tree, id_, ver, self.at, self._source(facet, tree))
         raw = text.dump(final)
-        idents = tuple(_identifiers(tree)) if facet.org else ()
+        idents = tuple(written.identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
         change = Change(
             rel=self.rel,
@@ -209,10 +235,11 @@ class Staging:
         facet = self.dossier.image.facets[before.facet]
         if not self.allow(_action("wijzigen", facet), facet, op.id, before.day):
             self._refuse(op, before)
+        if not (self._is_own(facet) or self.allow("beheren", facet, op.id, before.day)):
+            self._refuse(op, before)
         if not before.live:
             return Staged(op, 204, before)
-        if op.if_match is not None and before.ver != op.if_match:
-            raise VersionMismatch("the resource has another version now", place=op.place)
+        _matches(op, before)
         change = Change(
             self.rel,
             op.type,
@@ -232,8 +259,12 @@ class Staging:
         facet = self.dossier.image.facets[before.facet]
         if not self.allow(_action("wijzigen", facet), facet, before.id, before.day):
             self._refuse(op, before)
-        if facet.org and facet.org != self.caller.org and not self.operator:
+        if not self._is_own(facet):
             self._refuse(op, before)
+
+    def _is_own(self, facet: Facet) -> bool:
+        """Not the record of an organisation, or of the caller's own; he may correct its text."""
+        return self.operator or facet.org in {"", self.caller.org}
 
     def _may_name(self, op: Op, before: Row | None) -> None:
         """The caller may choose this id: else "taken" would tell him of what he may not see.
@@ -282,20 +313,14 @@ class Staging:
         if op.tree is None:
             raise Missing("a resource is needed", place=op.place)
         place = f"{op.place}.resource" if op.place else op.type
+        if op.type not in elements.stored(self.rel):
+            raise Unprocessable("this type of resource is not kept here", place=place)
         tree: dict[str, Any] = resolve(op.tree, self._names, f"Patient/{self._patient}", place)
-        self._own_subject(tree, place)
+        foreign = written.foreign_subject(tree, f"Patient/{self._patient}")
+        if foreign:
+            detail = "this is about somebody else than the dossier"
+            raise Unprocessable(detail, place=f"{place}.{foreign}")
         return tree
-
-    def _own_subject(self, tree: dict[str, Any], place: str) -> None:
-        for member in _SUBJECTS:
-            for value in _as_list(tree.get(member)):
-                reference = value.get("reference") if isinstance(value, dict) else None
-                if not isinstance(reference, str) or "Patient/" not in reference:
-                    continue
-                if reference.partition("/_history/")[0] != f"Patient/{self._patient}":
-                    raise Unprocessable(
-                        "this is about somebody else than the dossier", place=f"{place}.{member}"
-                    )
 
     def _facet(self, op: Op, tree: dict[str, Any], before: Row | None) -> Facet:
         kinds = () if op.type in categories.SUPPORTING else categories.classify(self.rel, tree)
@@ -317,56 +342,18 @@ class Staging:
         return f"urn:pgo:bron:{facet.org}" if facet.org else ""
 
     def _digest(self, tree: dict[str, Any]) -> str:
-        meta = {k: v for k, v in tree.get("meta", {}).items() if k not in _SERVER_META}
-        bare = {k: v for k, v in tree.items() if k not in {"id", "meta"}} | {"meta": meta}
-        return hmac.digest(self.dossier.keys.index, text.dump(bare), sha256).hex()[:32]
+        said = text.dump(written.content(tree))
+        return hmac.digest(self.dossier.keys.index, said, sha256).hex()[:32]
 
 
-_SERVER_META: Final = ("versionId", "lastUpdated", "source")
-
-
-def _with_meta(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> dict[str, Any]:
-    """The tree with id and meta as the server sets them; the members' order is kept."""
-    sent = tree.get("meta", {})
-    if not isinstance(sent, dict):
-        raise BadValue("meta is an object", place="meta")
-    stamp = {"versionId": str(ver), "lastUpdated": instant(at)}
-    if source:
-        stamp["source"] = source
-    meta = stamp | {k: v for k, v in sent.items() if k not in _SERVER_META}
-    front = {"resourceType": tree["resourceType"], "id": id_, "meta": meta}
-    if "id" in tree and "meta" in tree:
-        return tree | {"id": id_, "meta": meta}
-    return front | {k: v for k, v in tree.items() if k not in front}
+def _matches(op: Op, before: Row | None) -> None:
+    if op.if_match is not None and (before is None or before.ver != op.if_match):
+        raise VersionMismatch("the resource has another version now", place=op.place)
 
 
 def _action(usual: str, facet: Facet) -> str:
     """A Consent that is not a clinical directive is about the reins themselves (consent 7)."""
     return "beheren" if "toestemmingen" in facet.categories else usual
-
-
-def _identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
-    for item in _as_list(tree.get("identifier")):
-        value = item.get("value") if isinstance(item, dict) else None
-        if isinstance(value, str):
-            found.append((str(item.get("system", "")), value))
-    return found
-
-
-def _references(tree: Any) -> list[str]:
-    if isinstance(tree, dict):
-        own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
-        return own + [name for value in tree.values() for name in _references(value)]
-    if isinstance(tree, list):
-        return [name for item in tree for name in _references(item)]
-    return []
-
-
-def _as_list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _day(date: str) -> int | None:

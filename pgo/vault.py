@@ -23,15 +23,15 @@ from pgo.errors import Gone, NotFound, Unavailable
 from pgo.fhir import search as searching
 from pgo.fhir import text
 from pgo.fhir.bundle import Op
+from pgo.fhir.elements import Release
 from pgo.fhir.query import Query, parse
-from pgo.shown import Found, Outcome, Page
+from pgo.shown import Found, Outcome, Page, page_size
 from pgo.store.contract import NotNext
 from pgo.verdict import Verdict
 
 __all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
 
 _RACES: Final = 100
-_PAGE: Final = 50
 _CURSOR_SECONDS: Final = 3600
 _CURSOR_DIGITS: Final = 7
 
@@ -105,12 +105,12 @@ class Vault(Door):
             verdict = await self.known(call)
             self.reach("s", query.type)
             rows = self.matches(verdict, query)
-            size = 0 if query.counts_only else _page_size(query)
+            size = page_size(query)
             page, rest = rows[:size], rows[size:]
             included = self.included(verdict, query, page)
             found = await self._show(call, page, included)
-            self._because_of(call, verdict, page)
-            cursor = await self._keep_cursor(query, asked, rest) if page and rest else ""
+            self.because_of(call, verdict, page)
+            cursor = await self.keep_cursor(query, asked, rest) if page and rest else ""
         return Page(tuple(found), len(rows), cursor)
 
     async def page(self, rel: str, type_: str, cursor: str, base: str) -> tuple[Page, Query]:
@@ -128,17 +128,18 @@ class Vault(Door):
             pairs = [tuple(pair) for pair in kept["pairs"]]
             query = parse(rel, type_, pairs, lenient=True, base=base)
             call.said["query"] = kept["asked"]
-            names = kept["rest"][start : start + _page_size(query)]
+            names = kept["rest"][start : start + page_size(query)]
             rows = [row for id_, ver in names if (row := self._then(verdict, rel, type_, id_, ver))]
             included = self.included(verdict, query, rows)
             found = await self._show(call, rows, included)
-            self._because_of(call, verdict, rows)
+            self.because_of(call, verdict, rows)
             end = start + len(names)
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept["rest"]) else ""
             total = len(self.matches(verdict, query))
         return Page(tuple(found), total, more), query
 
-    async def _keep_cursor(self, query: Query, asked: str, rest: Sequence[Row]) -> str:
+    async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Row]) -> str:
+        """Keep what comes after a first page; answers what leads to it, for this caller only."""
         cursor = secrets.token_hex(16)
         kept = {
             "who": [self.caller.person, self.caller.app],
@@ -174,7 +175,8 @@ class Vault(Door):
         row = next((row for row in versions if row.ver == ver), None)
         return row if row is not None and row.body is not None and verdict.sees(row) else None
 
-    def _because_of(self, call: Call, verdict: Verdict, rows: Sequence[Row]) -> None:
+    def because_of(self, call: Call, verdict: Verdict, rows: Sequence[Row]) -> None:
+        """Remember what the showing of these rows rests on."""
         if rows:
             for row in {row.facet: row for row in rows}.values():
                 call.because(verdict.row(row))
@@ -236,7 +238,7 @@ class Vault(Door):
     async def change(
         self,
         interaction: str,
-        rel: str,
+        rel: Release,
         ops: Sequence[Op],
         *,
         operator: bool = False,
@@ -292,7 +294,3 @@ def closed_parts(verdict: Verdict, facet: Facet) -> list[str]:
         for kind in ("adres", "contactpersonen")
         if not verdict.decide("lezen", replace(facet, categories=(kind,))).permit
     ]
-
-
-def _page_size(query: Query) -> int:
-    return _PAGE if query.count is None else query.count

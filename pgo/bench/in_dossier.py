@@ -90,8 +90,9 @@ async def _search(vault: Vault) -> float:
     """Processor time of our own thread for a whole search: parse, decide, find, decrypt, print."""
     started = thread_time()
     query = parse("r4", "Observation", _PAIRS, lenient=False)
-    page = await vault.search(query, answers.query_text(query.used))
-    answers.searchset(page, "", [], total=True)
+    asked = answers.query_text(query.used)
+    page = await vault.search(query, asked)
+    answers.searchset(page, query, "", asked)
     return thread_time() - started
 
 

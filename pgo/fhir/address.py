@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgo.errors import NoSuchInteraction, NotFound
-from pgo.fhir.elements import Release
+from pgo.fhir.elements import Release, stored
 
 _OWN: Final = re.compile(r"/fhir/(r4|stu3)(/.*)?")
 _NAMED: Final = re.compile(r"/dossiers/([a-z0-9-]{1,64})/fhir/(r4|stu3)(/.*)?")
@@ -54,6 +54,8 @@ def read_address(method: str, path: str) -> Address:
         _only(method, "GET", "HEAD")
         return Address(client, release, base, _METADATA[below], template=f"{home}/{below}")
     interaction, type_, id_, version, shape = _interaction(method, below)
+    if type_ and type_ not in stored(release):
+        raise NotFound("this is not a type of resource that is kept here")
     return Address(client, release, base, interaction, type_, id_, version, home + shape)
 
 

@@ -15,6 +15,7 @@ import orjson
 from pgo.errors import PgoError
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
+from pgo.fhir.query import Query
 from pgo.moment import http_date, instant
 from pgo.shown import Found, Outcome, Page
 from pgo.web import Answer, Headers, render
@@ -67,8 +68,12 @@ def changed(outcome: Outcome, base: str, prefer: str) -> Reply:
     return Reply(outcome.status, outcome.text, headers)
 
 
-def searchset(page: Page, base: str, links: Sequence[tuple[str, str]], *, total: bool) -> bytes:
-    """A searchset Bundle of one page."""
+def searchset(page: Page, query: Query, base: str, asked: str) -> bytes:
+    """A searchset Bundle of one page; `asked` is the part after "?" of its own address."""
+    home = f"{base}/{query.type}"
+    links = [("self", f"{home}?{asked}" if asked else home)]
+    if page.cursor:
+        links.append(("next", f"{home}?_cursor={page.cursor}"))
     entries = [
         {
             "fullUrl": f"{base}/{found.row.type}/{found.row.id}",
@@ -77,7 +82,7 @@ def searchset(page: Page, base: str, links: Sequence[tuple[str, str]], *, total:
         }
         for found in page.found
     ]
-    return _bundle("searchset", links, entries, page.total if total else None)
+    return _bundle("searchset", links, entries, page.total if query.total != "none" else None)
 
 
 def history(page: Page, base: str, links: Sequence[tuple[str, str]]) -> bytes:
@@ -109,9 +114,10 @@ def answers(
 def _entry(outcome: Outcome, base: str, prefer: str, release: Release) -> dict[str, Any]:
     if outcome.error is not None:
         return _refused(outcome.error, release)
-    if outcome.page is not None:
-        found = searchset(outcome.page, base, [], total=True)
-        return {"resource": orjson.Fragment(found), "response": {"status": "200"}}
+    if outcome.page is not None and outcome.query is not None:
+        found = searchset(outcome.page, outcome.query, base, query_text(outcome.query.used))
+        told = {} if outcome.op.method == "HEAD" else {"resource": orjson.Fragment(found)}
+        return {**told, "response": {"status": "200"}}
     row = outcome.row
     response: dict[str, Any] = {"status": str(outcome.status)}
     entry: dict[str, Any] = {}
@@ -122,7 +128,7 @@ def _entry(outcome: Outcome, base: str, prefer: str, release: Release) -> dict[s
         response["lastModified"] = instant(row.at)
     if outcome.note or prefer == "OperationOutcome":
         response["outcome"] = _information(outcome.note)
-    reading = outcome.op.method in {"GET", "HEAD"}
+    reading = outcome.op.method == "GET"
     if outcome.text and (reading or prefer == "representation"):
         entry["resource"] = orjson.Fragment(outcome.text)
     return entry | {"response": response}

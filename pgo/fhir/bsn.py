@@ -8,7 +8,7 @@ What happens where:
 * an identifier without system, or whose type calls it a BSN: the same, when it passes the test;
 * a value under a name that says BSN (an extension's url, a question's text, a parameter's name);
 * addresses and references: in the query and behind the BSN system; ids in the path stay, since
-  they hold the record together (refuse such ids before: `elfproef.valid`);
+  they hold a Bundle together (`mask_reference` is for after that, `in_id` refuses such ids);
 * all other text, narrative, displays, titles and addresses of attachments: blacked out;
 * attachments of text, XML or JSON: decoded, masked, encoded again, `size` and `hash` made right;
   other attachments, such as PDF, are not looked into.
@@ -74,6 +74,22 @@ def mask(tree: Any) -> int:
     if not (elfproef.may_hold(words) or "NNNLD" in words or _BYTES.search(words)):
         return 0
     return _any(tree, "", labelled=False)[1]
+
+
+def in_id(id_: str) -> bool:
+    """Whether an id is, or bears, a BSN: nothing may be stored under it."""
+    return elfproef.hide_in_text(id_)[1] > 0
+
+
+def mask_reference(one: dict[str, Any]) -> None:
+    """Masks the reference in a Reference, in place, when the id in its path is a BSN.
+
+    For after the references inside a Bundle are resolved: before, such an id may be the only
+    name of another entry.
+    """
+    words = one.get("reference")
+    if type(words) is str and in_id(words):
+        _hide(one, "reference")
 
 
 def _any(value: Any, name: str, *, labelled: bool) -> tuple[Any, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgo.errors import BadRequest, BadValue, Missing, PgoError, TooLarge, Unprocessable, Unsupported
+from pgo.fhir import bsn
 
 BATCH_ENTRIES: Final = 200
 TRANSACTION_ENTRIES: Final = 100
@@ -18,6 +19,9 @@ _ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
+_URNS: Final = ("urn:uuid:", "urn:oid:")
+_LINKS: Final = frozenset({"url", "valueUri", "valueUrl", "valueUuid", "valueOid"})
+_UNOFFERED: Final = ("ifNoneExist", "ifNoneMatch", "ifModifiedSince")
 _CONDITIONAL: Final = re.compile(r"[A-Za-z]+\?")
 _REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
 
@@ -67,11 +71,11 @@ def version_of(etag: str, place: str) -> int:
     return int(match[1])
 
 
-def read_bundle(tree: dict[str, Any]) -> Asked:
-    """The operations of a batch or transaction Bundle.
+def opened(tree: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The kind of a batch or transaction Bundle, and its entries as they stand.
 
     Raises:
-        BadRequest: with the place of the entry; TooLarge: more entries than the limits allow.
+        BadValue: not such a Bundle; TooLarge: more entries than the limits allow.
     """
     kind = tree.get("type")
     if tree.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
@@ -82,10 +86,28 @@ def read_bundle(tree: dict[str, Any]) -> Asked:
     most = BATCH_ENTRIES if kind == "batch" else TRANSACTION_ENTRIES
     if len(entries) > most:
         raise TooLarge(f"more than {most} entries in a {kind}", place="Bundle.entry")
-    ops = tuple(_op(entry, index) for index, entry in enumerate(entries))
+    return kind, entries
+
+
+def read_bundle(tree: dict[str, Any]) -> Asked:
+    """The operations of a batch or transaction Bundle; in a batch each bears its own fault.
+
+    Raises:
+        BadRequest: with the place of the entry; TooLarge: more entries than the limits allow.
+    """
+    kind, entries = opened(tree)
+    one = _apart if kind == "batch" else _op
+    ops = tuple(one(entry, index) for index, entry in enumerate(entries))
     if kind == "transaction":
         _no_duplicates(ops)
     return Asked(kind, ops)
+
+
+def _apart(entry: Any, index: int) -> Op:
+    try:
+        return _op(entry, index)
+    except PgoError as fault:
+        return Op("GET", "", place=f"Bundle.entry[{index}]", index=index, fault=fault)
 
 
 def _op(entry: Any, index: int) -> Op:
@@ -100,8 +122,10 @@ def _op(entry: Any, index: int) -> Op:
         )
     if not isinstance(url, str) or not url:
         raise Missing("a request needs a url", place=f"{place}.request.url")
-    if "ifNoneExist" in request:
-        raise Unsupported("conditional create is not offered", place=f"{place}.request.ifNoneExist")
+    for name in _UNOFFERED:
+        if name in request:
+            detail = "conditional interactions are not offered"
+            raise Unsupported(detail, place=f"{place}.request.{name}")
     op = _addressed(method, url, place)
     op.index = index
     if "ifMatch" in request:
@@ -115,18 +139,20 @@ def _op(entry: Any, index: int) -> Op:
 def _addressed(method: str, url: str, place: str) -> Op:
     where = f"{place}.request.url"
     path, _, query = url.partition("?")
-    parts = path.strip("/").split("/")
-    if not _TYPE.fullmatch(parts[0]) and method not in {"GET", "HEAD"}:
+    type_, *rest = path.strip("/").split("/")
+    if not _TYPE.fullmatch(type_):
         raise BadValue("url is Type or Type/id, relative to the base", place=where)
     if method in {"GET", "HEAD"}:
-        return Op(method, parts[0], query=query, path=path.strip("/"), place=place)
+        if len(rest) > 1 or (rest and query):
+            raise Unsupported("in a Bundle, read Type/id or search Type?…", place=where)
+        return Op(method, type_, query=query, path=path.strip("/"), place=place)
     if query:
         raise Unsupported("conditional interactions are not offered", place=where)
-    if len(parts) != (1 if method == "POST" else 2):
+    if len(rest) != (0 if method == "POST" else 1):
         raise BadValue("POST goes to Type, PUT and DELETE to Type/id", place=where)
-    if method != "POST" and not _ID.fullmatch(parts[1]):
+    if rest and not _ID.fullmatch(rest[0]):
         raise BadValue("this is not an id", place=where)
-    return Op(method, parts[0], id=parts[1] if len(parts) > 1 else "", place=place)
+    return Op(method, type_, id=rest[0] if rest else "", place=place)
 
 
 def _fits(op: Op) -> None:
@@ -174,23 +200,29 @@ def names_of(op: Op, target: str) -> dict[str, str]:
     return names
 
 
-def resolve(tree: Any, names: Mapping[str, str], patient: str, place: str) -> Any:
-    """A copy of the tree with references that `names` knows replaced, member order kept.
+def resolve(
+    tree: dict[str, Any], names: Mapping[str, str], patient: str, place: str
+) -> dict[str, Any]:
+    """A copy of the resource with references that `names` knows replaced, member order kept.
 
-    `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one.
+    `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one. A
+    reference to an id that is a BSN is masked: no record here has such an id.
 
     Raises:
-        Unprocessable: an urn:uuid that no entry bears, or another conditional reference.
+        Unprocessable: an urn:uuid that no entry bears, another conditional reference, or an id
+            inside the resource that is a BSN.
     """
+    own = {"id": tree["id"]} if "id" in tree else {}  # whether this may stay is not judged here
     try:
-        return _resolved(tree, names, patient)
+        found: dict[str, Any] = _resolved(tree | dict.fromkeys(own, ""), names, patient)
     except _Lost as lost:
         steps = "".join(reversed(lost.steps))
         raise Unprocessable(lost.detail, place=f"{place}{steps}") from None
+    return found | own
 
 
 class _Lost(Exception):
-    """A reference to nothing; `steps` lead to it, innermost first, and cost nothing until then."""
+    """What cannot be resolved; `steps` lead to it, innermost first, and cost nothing until then."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -205,7 +237,9 @@ def _resolved(tree: Any, names: Mapping[str, str], patient: str) -> Any:
             made = {}
             for key, value in tree.items():
                 step = f".{key}"
-                made[key] = _member(key, value, names, patient)
+                made[key] = _member(tree, key, value, names, patient)
+            if "reference" in made:
+                bsn.mask_reference(made)
             return made
         if type(tree) is list:
             items = []
@@ -219,11 +253,17 @@ def _resolved(tree: Any, names: Mapping[str, str], patient: str) -> Any:
     return tree
 
 
-def _member(key: str, value: Any, names: Mapping[str, str], patient: str) -> Any:
+def _member(
+    tree: dict[str, Any], key: str, value: Any, names: Mapping[str, str], patient: str
+) -> Any:
     if type(value) is not str:
         return _resolved(value, names, patient)
     if key == "reference":
         return _reference(value, names, patient)
+    if key in _LINKS and value in names and (value.startswith(_URNS) or "contentType" in tree):
+        return names[value]
+    if key == "id" and bsn.in_id(value):
+        raise _Lost("this id may be a BSN")
     return _narrative(value, names) if key == "div" and "urn:uuid:" in value else value
 
 
@@ -232,7 +272,7 @@ def _reference(value: str, names: Mapping[str, str], patient: str) -> str:
         return names[value]
     if value.startswith("Patient?"):
         return patient
-    if value.startswith(("urn:uuid:", "urn:oid:")):
+    if value.startswith(_URNS):
         raise _Lost("this reference is to nothing in the Bundle")
     if _CONDITIONAL.match(value):
         raise _Lost("conditional references are to Patient only")

@@ -14,13 +14,12 @@ from pgo.fhir.parameters import registry
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _DATE: Final = "2026-11-22"
-_SPECIAL: Final = frozenset({"Bundle", "Parameters", "OperationOutcome", "CapabilityStatement"})
 
 
 @lru_cache(maxsize=64)
 def capability(release: Release, base: str) -> bytes:
     """The CapabilityStatement of one release at one base address, as JSON."""
-    types = sorted(elements.resources(release) - _SPECIAL)
+    types = sorted(elements.stored(release))
     offered = endpoint.offered()
     statement = {
         "resourceType": "CapabilityStatement",

@@ -53,6 +53,12 @@ def resources(release: Release) -> frozenset[str]:
 
 
 @cache
+def stored(release: Release) -> frozenset[str]:
+    """The types a dossier keeps: all but those that only travel (http://hl7.org/fhir/parameters)."""
+    return resources(release) - {"Parameters", "OperationOutcome"}
+
+
+@cache
 def members(release: Release, type_: str) -> dict[str, Element]:
     """Members by name, in the order of the definition; empty for an unknown type.
 

@@ -6,19 +6,19 @@ Guard → address → vault → answer. No rule about who may see what lives her
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, unquote
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
-from pgo.errors import BadValue, NoSuchInteraction, NotFound, PgoError, UnsupportedMedia
-from pgo.fhir import answers
+from pgo.errors import BadValue, NotFound, PgoError, UnsupportedMedia
+from pgo.fhir import answers, elfproef
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.bundle import Op, read_bundle, same_type, version_of
@@ -26,7 +26,6 @@ from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format, Reader, answer_format, reader
 from pgo.fhir.incoming import incoming, incoming_bundle
 from pgo.fhir.query import Query, parse
-from pgo.shown import Page
 from pgo.vault import Vault
 from pgo.web import (
     Answer,
@@ -137,7 +136,8 @@ class Fhir:
                 raise
             said = {"release": address.release, "type_": address.type}
             if address.interaction == "search-type":
-                said["query"] = scope["query_string"].decode("latin-1")
+                asked = unquote(scope["query_string"].decode("latin-1"))
+                said["query"] = elfproef.hide_in_address(asked)[0]
             await vault.turn_away(_event_of(address.interaction), fault, **said)
 
     async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
@@ -234,6 +234,8 @@ async def _history(ask: Ask, vault: Vault) -> Reply:
         count = max(1, min(int(value[:6]), 200))
     page = await vault.history(address.release, address.type, address.id, count)
     link = f"{ask.base}/{address.type}/{address.id}/_history"
+    if ask.pairs:
+        link += f"?{answers.query_text(ask.pairs)}"
     return Reply(200, answers.history(page, ask.base, [("self", link)]))
 
 
@@ -242,21 +244,21 @@ async def _search(ask: Ask, vault: Vault) -> Reply:
     given = dict(ask.pairs)
     if "_cursor" in given:
         page, query = await vault.page(address.release, address.type, given["_cursor"], ask.base)
-        link = answers.query_text(ask.pairs)
+        asked = f"_cursor={quote(given['_cursor'])}"
     else:
-        lenient = ask.prefer("handling", "strict") == "lenient"
-        query = parse(address.release, address.type, ask.pairs, lenient=lenient, base=ask.base)
+        query = _query(ask, address.type, ask.pairs)
         page = await vault.search(query, answers.query_text(ask.pairs))
-        link = answers.query_text(query.used)
-    return Reply(200, _searchset(ask, page, query, link))
+        asked = answers.query_text(query.used)
+    return Reply(200, answers.searchset(page, query, ask.base, asked))
 
 
-def _searchset(ask: Ask, page: Page, query: Query, link: str) -> bytes:
-    home = f"{ask.base}/{ask.address.type}"
-    links = [("self", f"{home}?{link}" if link else home)]
-    if page.cursor:
-        links.append(("next", f"{home}?_cursor={page.cursor}"))
-    return answers.searchset(page, ask.base, links, total=query.total != "none")
+def _query(ask: Ask, type_: str, pairs: Sequence[tuple[str, str]]) -> Query:
+    """The query of these parameters; a BSN is never asked, since questions are kept and shown."""
+    for name, value in pairs:
+        if elfproef.hide_in_address(f"{name}={value}")[1]:
+            raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
+    lenient = ask.prefer("handling", "strict") == "lenient"
+    return parse(ask.address.release, type_, pairs, lenient=lenient, base=ask.base)
 
 
 async def _create(ask: Ask, vault: Vault) -> Reply:
@@ -267,6 +269,8 @@ async def _create(ask: Ask, vault: Vault) -> Reply:
 
 async def _update(ask: Ask, vault: Vault) -> Reply:
     op = Op("PUT", ask.address.type, ask.address.id)
+    if "if-none-match" in ask.headers:
+        raise BadValue("this condition is not offered", place="If-None-Match")
     if "if-match" in ask.headers:
         op.if_match = version_of(ask.headers["if-match"], "If-Match")
     return await _change(ask, vault, op)
@@ -282,9 +286,8 @@ async def _change(ask: Ask, vault: Vault, op: Op) -> Reply:
 
 
 async def _delete(ask: Ask, vault: Vault) -> Reply:
+    _no_parameters(ask)
     op = Op("DELETE", ask.address.type, ask.address.id)
-    if ask.pairs:
-        raise NoSuchInteraction("conditional delete is not offered")
     if "if-match" in ask.headers:
         op.if_match = version_of(ask.headers["if-match"], "If-Match")
     outcomes = await vault.change("delete", ask.address.release, [op])
@@ -297,13 +300,10 @@ async def _bundle(ask: Ask, vault: Vault) -> Reply:
     tree, faults = await incoming_bundle(release, ask.body, ask.reader)
     asked = read_bundle(tree)
     for op in asked.ops:
-        op.fault = faults.get(op.index)
+        op.fault = op.fault or faults.get(op.index)
 
     def queries(op: Op) -> Query | None:
-        if "/" in op.path:
-            return None
-        pairs = _pairs(op.query.encode())
-        return parse(release, op.type, pairs, lenient=False, base=ask.base)
+        return None if "/" in op.path else _query_in(ask, op)
 
     outcomes = await vault.change(
         asked.kind,
@@ -316,6 +316,17 @@ async def _bundle(ask: Ask, vault: Vault) -> Reply:
     prefer = ask.prefer("return", "minimal")
     in_order = sorted(outcomes, key=lambda outcome: outcome.op.index)
     return Reply(200, answers.answers(asked.kind, in_order, ask.base, prefer, release))
+
+
+def _query_in(ask: Ask, op: Op) -> Query:
+    """The search of an entry; errors name the entry and the parameter."""
+    try:
+        pairs = _pairs(op.query.encode())
+        return _query(ask, op.type, [pair for pair in pairs if pair[0] not in _IGNORED])
+    except PgoError as error:
+        place = f"{op.place}.request.url"
+        detail = f"{error.place}: {error.detail}" if error.place else error.detail
+        raise type(error)(detail, place=place) from error
 
 
 def _no_parameters(ask: Ask) -> None:

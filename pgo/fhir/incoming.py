@@ -8,6 +8,7 @@ from typing import Any
 
 from pgo.errors import Issue, PgoError, Unprocessable, UnsupportedMedia
 from pgo.fhir import bsn, text, validate, xml
+from pgo.fhir.bundle import opened
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Reader
 
@@ -47,20 +48,21 @@ async def incoming_bundle(
     Each entry's resource is validated; other requests get their turn in between.
 
     Raises:
-        BadRequest: not readable; Unprocessable: a transaction, with every place that is wrong.
+        BadRequest: not readable; TooLarge: too many entries; Unprocessable: a transaction, with
+            every place that is wrong.
     """
     tree = tree_of(release, raw, reader)
+    kind, entries = opened(tree)
     bsn.mask(tree)
     faults: dict[int, Unprocessable] = {}
-    entries = tree.get("entry")
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+    for index, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict):
             wrong = entry_issues(release, resource, f"Bundle.entry[{index}].resource")
             if wrong:
                 faults[index] = Unprocessable("this entry is not valid", issues=tuple(wrong))
             await asyncio.sleep(0)
-    if faults and tree.get("type") != "batch":
+    if faults and kind != "batch":
         issues = [issue for fault in faults.values() for issue in fault.issues]
         raise Unprocessable("the Bundle is not valid", issues=tuple(issues[:_MOST_ISSUES]))
     return tree, faults

@@ -8,8 +8,8 @@ from pgo.fhir.bundle import read_bundle, resolve
 ODD = [None, True, 1, "", "x", [], ["batch"], {}, {"a": 1}]
 
 
-def batch(**request):
-    return {"resourceType": "Bundle", "type": "batch", "entry": [{"request": request}]}
+def bundle(kind, **request):
+    return {"resourceType": "Bundle", "type": kind, "entry": [{"request": request}]}
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -29,8 +29,10 @@ def test_a_member_of_another_kind_is_refused(member, odd):
 def test_a_request_of_another_kind_is_refused_by_its_place(member, odd):
     request = {"method": "DELETE", "url": "Basic/a", "ifMatch": 'W/"1"'} | {member: odd}
     with pytest.raises(PgoError) as refused:
-        read_bundle(batch(**request))
+        read_bundle(bundle("transaction", **request))
     assert refused.value.place == f"Bundle.entry[0].request.{member}"
+    (op,) = read_bundle(bundle("batch", **request)).ops
+    assert (type(op.fault), op.fault.place) == (type(refused.value), refused.value.place)
 
 
 @pytest.mark.parametrize("odd", ODD)

@@ -1,0 +1,74 @@
+"""What a dossier must know of a resource, and the tree as it is kept; pure, for both releases."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pgo.errors import BadValue
+from pgo.moment import instant
+
+_SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
+_SERVER_META: Final = ("versionId", "lastUpdated", "source")
+
+
+def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> dict[str, Any]:
+    """The tree with id and meta as the server sets them (`at` in µs); the members' order is kept.
+
+    Raises:
+        BadValue: meta is not an object.
+    """
+    sent = tree.get("meta", {})
+    if not isinstance(sent, dict):
+        raise BadValue("meta is an object", place="meta")
+    stamp = {"versionId": str(ver), "lastUpdated": instant(at)}
+    if source:
+        stamp["source"] = source
+    meta = stamp | {k: v for k, v in sent.items() if k not in _SERVER_META}
+    front = {"resourceType": tree["resourceType"], "id": id_, "meta": meta}
+    if "id" in tree and "meta" in tree:
+        return tree | {"id": id_, "meta": meta}
+    return front | {k: v for k, v in tree.items() if k not in front}
+
+
+def content(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree without what the server sets: two with equal content are the same version."""
+    meta = {k: v for k, v in tree.get("meta", {}).items() if k not in _SERVER_META}
+    return {k: v for k, v in tree.items() if k not in {"id", "meta"}} | {"meta": meta}
+
+
+def identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:
+    """Business identifiers, as (system, value); those whose value was masked are left out."""
+    found = []
+    for item in _as_list(tree.get("identifier")):
+        value = item.get("value") if isinstance(item, dict) else None
+        if isinstance(value, str):
+            found.append((str(item.get("system", "")), value))
+    return found
+
+
+def references(tree: Any) -> list[str]:
+    """Every reference in a tree, as it stands there."""
+    if isinstance(tree, dict):
+        own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
+        return own + [name for value in tree.values() for name in references(value)]
+    if isinstance(tree, list):
+        return [name for item in tree for name in references(item)]
+    return []
+
+
+def foreign_subject(tree: dict[str, Any], patient: str) -> str:
+    """The member that says this is about another Patient than `patient` (Patient/id), or ""."""
+    for member in _SUBJECTS:
+        for value in _as_list(tree.get(member)):
+            reference = value.get("reference") if isinstance(value, dict) else None
+            if not isinstance(reference, str) or "Patient/" not in reference:
+                continue
+            if reference.partition("/_history/")[0] != patient:
+                return member
+    return ""
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
