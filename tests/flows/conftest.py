@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Served:
     url: str
     environment: dict[str, str]
     folder: Path
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: subprocess.Popen[bytes] | None = None
     dossiers: dict[str, str] = field(default_factory=dict)
     _tokens: dict[Any, str] = field(default_factory=dict)
 
@@ -67,6 +67,10 @@ class Served:
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
         wait_until_ready(self)
+
+    def wait(self, url: str) -> None:
+        """Return when a server beside this one, at `url`, can serve."""
+        wait_until_ready(replace(self, url=url))
 
     def workers(self) -> list[int]:
         """The process ids of its workers."""
@@ -168,8 +172,9 @@ def start(folder: Path, *, workers: int = 1, **more: str) -> Served:
     }
     python = [sys.executable, "-m", "pgo"]
     told = subprocess.run(
-        [*python, "demo", "--json"], env=environment, capture_output=True, check=True
+        [*python, "demo", "--json"], env=environment, capture_output=True, check=False
     )
+    assert told.returncode == 0, told.stderr.decode()
     dossiers = orjson.loads(told.stdout.splitlines()[-1])["dossiers"]
     served = Served(environment["PGO_ISSUER"], environment, folder, dossiers=dossiers)
     served.serve()
@@ -183,7 +188,7 @@ def wait_until_ready(served: Served) -> None:
         with contextlib.suppress(httpx2.TransportError):
             if httpx2.get(f"{served.url}/health/ready").status_code == 200:
                 return
-        if served.process.poll() is not None:
+        if served.process is None or served.process.poll() is not None:
             break
         time.sleep(0.05)
     raise AssertionError((served.folder / "server.log").read_text()[-3000:])
@@ -251,6 +256,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     stop(running)
 
 
+@pytest.fixture
+def free() -> Callable[[], int]:
+    """Finds free ports."""
+    return free_port
+
+
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Callable[..., Served]]:
     """Starts servers that end with the tests: as `start`."""
@@ -283,16 +294,15 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait(15)
 
 
-@pytest.fixture(params=["sqlite", "mongodb"])
-def both(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """A server of this test alone with two workers, on each kind of store."""
+@pytest.fixture(scope="session", params=["sqlite", "mongodb"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server with two workers that tests may kill and start again, on each kind of store."""
+    folder = tmp_path_factory.mktemp(request.param)
     more: dict[str, str] = {}
     if request.param == "mongodb":
-        address = f"{request.getfixturevalue('wire')}/{tmp_path.name[:40].replace('_', '-')}"
+        address = f"{request.getfixturevalue('wire')}/pgo-killed"
         more = {"PGO_STORE": address, "PGO_MONGO_STANDALONE": "true"}
-    running = start(tmp_path, workers=2, **more)
-    yield running
-    stop(running)
+    return request.getfixturevalue("launch")(folder, workers=2, **more)
 
 
 @pytest.fixture
