@@ -34,7 +34,7 @@ class Verdict:
 
     world: World
     image: Image
-    ask: Callable[[str, Resource], Request]
+    ask: Callable[..., Request]
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
     _kept: dict[Any, Decision] = field(default_factory=dict)
@@ -80,16 +80,18 @@ class Verdict:
         He may when he may read `facet`, when his organisation brings records here, or when a deny
         that hits whatever has no author or date stops him there but not at some row.
         """
-        decision = self._anyhow("lezen", self._resource(facet, "", None))
-        org = self.ask("toevoegen", Resource()).org
-        own = Resource(type="Patient", org=org)
-        brings = bool(org) and self._anyhow("toevoegen", own).permit
+        request = self.ask("lezen", self._resource(facet, "", None), anyhow=True)
+        decision = decide(self.world, request)
+        if decision.permit:
+            return decision
         excluded = decision.reason == "WEIGERING_WINT"
-        permit = decision.permit or brings or (excluded and self._sees_any())
-        return replace(decision, permit=permit)
+        permit = self._brings(request.org) or (excluded and self._sees_any())
+        return replace(decision, permit=True) if permit else decision
 
-    def _anyhow(self, action: str, resource: Resource) -> Decision:
-        return decide(self.world, replace(self.ask(action, resource), scope_ok=True))
+    def _brings(self, org: str) -> bool:
+        own = Resource(type="Patient", org=org)
+        request = self.ask("toevoegen", own, anyhow=True) if org else None
+        return request is not None and decide(self.world, request).permit
 
     def _sees_any(self) -> bool:
         for rel in ("r4", "stu3"):

@@ -80,12 +80,14 @@ class Cap:
             in_context: the dossier asked for is the one the token was given for; when it is not,
                 `patient/` scopes do not count.
         """
-        return any(
-            interaction in reach.letters
-            and reach.type_ in ("*", type_)
-            and (in_context or reach.level != "patient")
-            for reach in self.reaches
-        )
+        for reach in self.reaches:
+            if (
+                interaction in reach.letters
+                and reach.type_ in ("*", type_)
+                and (in_context or reach.level != "patient")
+            ):
+                return True
+        return False
 
     @property
     def one_dossier(self) -> bool:
