@@ -16,8 +16,8 @@ def bundle(kind, **request):
 @pytest.mark.parametrize("member", ["resourceType", "type", "entry"])
 def test_a_member_of_another_kind_is_refused(member, odd):
     sent = {"resourceType": "Bundle", "type": "batch", "entry": [{}]} | {member: odd}
-    if (member, odd) == ("entry", []):
-        assert read_bundle(sent).ops == ()
+    if member == "entry" and isinstance(odd, list):
+        assert all(op.fault is not None for op in read_bundle(sent).ops)
     else:
         with pytest.raises(PgoError) as refused:
             read_bundle(sent)
