@@ -22,10 +22,16 @@ from pgo.errors import PgoError, Unavailable
 from pgo.fhir.address import is_fhir
 from pgo.fhir.capability import capability
 from pgo.fhir.endpoint import Doors, Fhir
+from pgo.fhir.lastn import lastn
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
+from pgo.medmij.address import is_exchange
+from pgo.medmij.counter import Counter
+from pgo.medmij.offer import Doors as OfferDoors
+from pgo.medmij.offer import Offer
+from pgo.medmij.services import Service, catalogue
 from pgo.metrics import make_metrics
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
@@ -85,8 +91,7 @@ class Server:
             )
         )
         self._app, self.pages = _wired(house, counters)
-        for task in upkeep.start(house):
-            self._stack.callback(task.cancel)
+        await self._stack.enter_async_context(upkeep.kept_up(house))
         await house.note("start")
         self.house = house
         return house
@@ -143,9 +148,10 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             refused=door.refused,
             capability=capability,
             smart=lambda: smart_configuration(house.settings.issuer),
-            operations=operations(house),
+            operations={**operations(house), "$lastn": lastn},
         )
     )
+    offer = Offer(_exchange(house, door))
     pages = _fastapi(house, door)
     health = Health(_readiness(house))
 
@@ -153,6 +159,8 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_fhir(path):
             await fhir(scope, receive, send)
+        elif is_exchange(path):
+            await offer(scope, receive, send)
         elif path.startswith("/health/"):
             await health(scope, receive, send)
         elif path == "/metrics":
@@ -162,6 +170,24 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
 
     cors = Cors(dispatch, registered_origins(house.registry))
     return wrap(cors, house.settings, metrics), pages
+
+
+def _exchange(house: House, door: _FrontDoor) -> OfferDoors:
+    def counter(
+        caller: Caller, client: str, service: Service, request: str, correlation: str
+    ) -> Counter:
+        return Counter(
+            house.parts, caller, client, service, request=request, correlation=correlation
+        )
+
+    return OfferDoors(
+        issuer=house.settings.issuer,
+        caller_of=door.caller_of,
+        counter=counter,
+        refused=door.refused,
+        catalogue=catalogue(),
+        operations={"$lastn": lastn},
+    )
 
 
 class _FrontDoor:

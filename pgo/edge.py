@@ -70,6 +70,7 @@ class Access:
             status=status,
             ms=round(seconds * 1000, 2),
             request_id=request_id(scope),
+            **scope["state"].get("exchange", {}),
         )
 
 

@@ -31,7 +31,7 @@ from pgo.settings import Settings
 
 EVENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "access": frozenset({"method", "route", "status", "ms"}),
+        "access": frozenset({"method", "route", "status", "ms", "medmij_request", "correlation"}),
         "incident": frozenset({"route", "cause", "at"}),
         "library": frozenset({"logger", "text", "cause", "at"}),
         "started": frozenset({"workers", "store", "strict"}),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -253,6 +253,17 @@ def name_route(scope: Scope, template: str) -> None:
     scope["state"]["route"] = template
 
 
+def echo(scope: Scope, fields: Mapping[str, str]) -> None:
+    """Header fields that every answer to this request repeats, also an error."""
+    scope["state"]["echo"] = [(name.encode(), value.encode()) for name, value in fields.items()]
+
+
+def name_exchange(scope: Scope, request: str, correlation: str) -> None:
+    """Say which ids of an exchange this request has, for its log line."""
+    ids = {"medmij_request": scrub(request), "correlation": scrub(correlation)}
+    scope["state"]["exchange"] = {name: value for name, value in ids.items() if value}
+
+
 def route_of(scope: Scope) -> str:
     """The route's template; for requests that reached no route, the first part of the address."""
     named = scope["state"].get("route")
@@ -292,11 +303,12 @@ class Front:
             return
         given = self._given(scope)
         scope.setdefault("state", {})["request_id"] = given
-        echo = (b"x-request-id", given.encode())
+        told = (b"x-request-id", given.encode())
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._dressed(message.get("headers", ()), echo)
+                own = [*message.get("headers", ()), *scope["state"].get("echo", ())]
+                message["headers"] = self._dressed(own, told)
             await send(message)
 
         await self._app(scope, receive, dressed)
@@ -308,13 +320,13 @@ class Front:
         text = sent.decode()
         return text if scrub(text) == text else self._ids()
 
-    def _dressed(self, own: Headers, echo: tuple[bytes, bytes]) -> Headers:
+    def _dressed(self, own: Headers, told: tuple[bytes, bytes]) -> Headers:
         names = {name for name, _ in own}
         page = any(n == b"content-type" and v.startswith(b"text/html") for n, v in own)
         ours = self._page if page else self._plain
         if names.isdisjoint(_OWN):
-            return [*own, echo, *ours]
-        return [*own, *(field for field in (echo, *ours) if field[0] not in names)]
+            return [*own, told, *ours]
+        return [*own, *(field for field in (told, *ours) if field[0] not in names)]
 
 
 class Net:

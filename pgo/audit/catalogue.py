@@ -53,6 +53,8 @@ _CALL = frozenset(
         "token",
         "app",
         "app_name",
+        "service",
+        "correlation",
     ]
 )
 _WHO = frozenset(
@@ -108,6 +110,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
     "operation": (
         ("everything", "R", frozenset(), True),
         ("lastn", "R", frozenset(), True),
+        ("latest-stops", "R", frozenset(), True),
         ("summary", "R", frozenset(), True),
         ("document", "R", frozenset(), True),
         ("export", "R", frozenset(), True),

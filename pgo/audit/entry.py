@@ -35,7 +35,9 @@ class Entry:
         reason: reason code of the consent decision.
         status: HTTP status of the answer.
         id: unique in the trail; left out when writing: made of the place in the chain.
-        request: X-Request-Id. address: network address of the app.
+        request: X-Request-Id, or MedMij-Request-ID. address: network address of the app.
+        service: exchange service (MedMij gegevensdienst) the token is for.
+        correlation: X-Correlation-ID, which ties the calls of one collection together.
         token: first 16 hex digits of the token's SHA-256; never a part of the token.
         person, name, kind, org, role, app, app_name, purpose: as in `Caller`.
         org_name: the organisation's name for people.
@@ -90,6 +92,8 @@ class Entry:
     note: str = ""
     hide_until: int = 0
     hide_reason: str = ""
+    service: str = ""
+    correlation: str = ""
 
     @property
     def code(self) -> str:
@@ -134,6 +138,7 @@ def who(caller: Caller) -> dict[str, Any]:
         "app_name": caller.app_name,
         "on_behalf_of": caller.on_behalf_of,
         "purpose": caller.purpose,
+        "service": caller.service,
         "token": caller.token,
         "address": caller.address,
         "emergency_code": emergency.code if emergency else "",

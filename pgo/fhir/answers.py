@@ -68,9 +68,12 @@ def changed(outcome: Outcome, base: str, prefer: str) -> Reply:
     return Reply(outcome.status, outcome.text, headers)
 
 
-def searchset(page: Page, query: Query, base: str, asked: str) -> bytes:
-    """A searchset Bundle of one page; `asked` is the part after "?" of its own address."""
-    home = f"{base}/{query.type}"
+def searchset(page: Page, query: Query, base: str, asked: str, at: str = "") -> bytes:
+    """A searchset Bundle of one page; `asked` is the part after "?" of its own address.
+
+    `at` is that address below the base; left out, it is the type.
+    """
+    home = f"{base}/{at or query.type}"
     links = [("self", f"{home}?{asked}" if asked else home)]
     if page.cursor:
         links.append(("next", f"{home}?_cursor={page.cursor}"))

@@ -86,9 +86,7 @@ def _not_known(name: str) -> PgoError:
 def _one_of(text: str, values: Iterable[str]) -> bool:
     """Each of the values in `text` is among those; one ending in | stands for a whole system."""
     systems = tuple(value for value in values if value.endswith("|"))
-    return all(
-        one in values or (systems and one.startswith(systems)) for one in text.split(",")
-    )
+    return all(one in values or (systems and one.startswith(systems)) for one in text.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +230,10 @@ def _add(offered: dict[str, Offered], one: Offered, id_: str) -> None:
 
 
 _KEYS: Final = frozenset(
-    ["id", "aliases", "name", "plain", "release", "own", "searches", "contains", "linked", "reads"]
-    + ["same"]
+    [
+        *("id", "aliases", "name", "plain", "release", "own", "searches", "contains", "linked"),
+        *("reads", "same"),
+    ]
 )
 
 

@@ -79,20 +79,21 @@ class Narrowed(Verdict):
         bound = [arg for _, args in parts for arg in args]
         wanted, more = self.plain.visible(rel, service.types)("t")
         linked = orjson.dumps(sorted(service.linked)).decode()
-        steps = [
+        forth = (
             "SELECT t.rid FROM inside i JOIN lnk l ON l.rid=i.rid"
             " JOIN res t ON t.rel=? AND t.type=l.type AND t.id=l.id"
             f" WHERE t.live AND t.type IN (SELECT value FROM json_each(?)) AND {wanted}"
-        ]
+        )
+        back = (
+            "SELECT t.rid FROM inside i JOIN res s ON s.rid=i.rid AND s.type=?"
+            " JOIN lnk l ON l.type=s.type AND l.id=s.id"
+            f" JOIN res t ON t.rid=l.rid AND t.rel=s.rel WHERE t.live AND t.type=? AND {wanted}"
+        )
         bound += [rel, linked, *more]
         for type_, target in sorted(service.referring):
-            steps.append(
-                "SELECT t.rid FROM inside i JOIN res s ON s.rid=i.rid AND s.type=?"
-                " JOIN lnk l ON l.type=s.type AND l.id=s.id"
-                f" JOIN res t ON t.rid=l.rid AND t.rel=s.rel WHERE t.live AND t.type=? AND {wanted}"
-            )
             bound += [target, type_, *more]
-        sql = f"WITH RECURSIVE inside(rid) AS ({union} UNION {' UNION '.join(steps)})"
+        steps = " UNION ".join([forth, *([back] * len(service.referring))])
+        sql = f"WITH RECURSIVE inside(rid) AS ({union} UNION {steps})"
         return {rid for (rid,) in self.image.select(f"{sql} SELECT rid FROM inside", bound)}
 
     def _matching(self, content: Content) -> Sql:

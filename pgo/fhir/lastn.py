@@ -1,0 +1,168 @@
+"""Observation/$lastn: of each kind of observation the newest N that the caller may see.
+
+Source: https://hl7.org/fhir/R4/operation-observation-lastn.html and, with fewer words, the same
+operation of STU3. Codes are one kind when they share a coding, also by way of a third (translations
+are equal); a code without codings counts by its text, letter for letter; no code at all is a kind
+by itself. Of equal times at the edge all are given. What has no time comes last, newest first in
+order of arrival, and is never given up for a tie.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from pgo.dossier.image import Image, Row
+from pgo.errors import BadValue, Missing, TooCostly, Unsupported
+from pgo.fhir import answers, text
+from pgo.fhir.answers import Reply
+from pgo.fhir.endpoint import Ask
+from pgo.fhir.query import Query, parse
+from pgo.fhir.tables import name_number
+from pgo.vault import Found, Page, Vault
+
+MOST: Final = 1000
+"""Observations in one answer, which has no pages."""
+_MAX: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+_KINDS: Final = frozenset({"category", "code", "combo-code", "component-code"})
+Kind = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One observation: its place in the dossier, the kinds its code names, when it was made."""
+
+    rid: int
+    kinds: frozenset[Kind]
+    time: int | None
+
+
+async def lastn(ask: Ask, vault: Vault) -> Reply:
+    """Answer the operation as a searchset, newest first.
+
+    Raises:
+        Missing: in R4, neither a category nor a code; BadValue: `max`; NotFound: no dossier.
+    """
+    address = ask.address
+    query, most = question(ask)
+    asked = answers.query_text(ask.pairs)
+    said = {"release": address.release, "type_": address.type, "query": asked}
+    async with vault.call("lastn", **said) as call:
+        verdict = await vault.known(call)
+        vault.reach("s", address.type)
+        image = vault.dossier.image
+        matches = vault.matches(verdict, query)
+        seen = _timed(image, matches, await _kinds(vault, image, matches))
+        rows = image.rows(newest(seen, most))
+        if len(rows) > MOST:
+            raise TooCostly("these are too many observations; ask for fewer kinds", place="max")
+        page = await shown(vault, call, verdict, query, rows)
+    at = f"{address.type}/$lastn"
+    return Reply(200, answers.searchset(page, query, ask.base, asked, at))
+
+
+def question(ask: Ask) -> tuple[Query, int]:
+    """What is asked of Observation, and how many of each kind.
+
+    Raises:
+        NotFound: another type; Missing, BadValue, Unsupported: a parameter.
+    """
+    release, type_ = ask.address.release, ask.address.type
+    if type_ != "Observation":
+        raise Unsupported("this operation is on Observation")
+    wanted = [value for name, value in ask.pairs if name == "max"]
+    if len(wanted) > 1 or any(not _MAX.fullmatch(value) for value in wanted):
+        raise BadValue("write one whole number, 1 or more", place="max")
+    pairs = [pair for pair in ask.pairs if pair[0] != "max"]
+    query = parse(release, type_, pairs, lenient=False, base=ask.base)
+    if query.sort:
+        raise Unsupported("this operation has an order of its own", place="_sort")
+    codes = {clause.parameter.code for clause in query.clauses}
+    if release == "r4" and not any("code" in code or code in _KINDS for code in codes):
+        raise Missing("name a category or a code", place="category")
+    return query, int(wanted[0]) if wanted else 1
+
+
+async def shown(vault: Vault, call: Any, verdict: Any, query: Query, rows: list[Row]) -> Page:
+    """These rows as one page, with what they include; written down in the call."""
+    page = [] if query.counts_only else rows
+    included = vault.included(verdict, query, page)
+    call.touch([*page, *included], vault.dossier.image.facets)
+    for row in {row.facet: row for row in page}.values():
+        call.because(verdict.row(row))
+    found: list[Found] = await vault.texts(page, included, {})
+    return Page(tuple(found), len(rows))
+
+
+async def _kinds(vault: Vault, image: Image, rows: Sequence[Row]) -> Mapping[int, frozenset[Kind]]:
+    """The kinds each row's code names: its codings, or its text when there is none."""
+    named = orjson.dumps([row.rid for row in rows]).decode()
+    found = image.select(
+        "SELECT x.rid, x.sys, x.code FROM json_each(?) j JOIN tok x ON x.rid=j.value AND x.p=?"
+        " WHERE x.code IS NOT NULL",
+        (named, name_number("code")),
+    )
+    kinds: dict[int, set[Kind]] = {}
+    for rid, system, code in found:
+        kinds.setdefault(rid, set()).add((system, code))
+    bare = [row for row in rows if row.rid not in kinds]
+    for row, raw in zip(bare, await vault.dossier.texts(bare), strict=True):
+        words = text.reread(raw).get("code", {}).get("text")
+        kinds[row.rid] = {("text", words) if words is not None else ("alone", row.rid)}
+    return {rid: frozenset(some) for rid, some in kinds.items()}
+
+
+def _timed(image: Image, rows: Sequence[Row], kinds: Mapping[int, frozenset[Kind]]) -> list[Seen]:
+    named = orjson.dumps([row.rid for row in rows]).decode()
+    found = image.select(
+        "SELECT x.rid, max(x.lo) FROM json_each(?) j JOIN dat x ON x.rid=j.value AND x.p=?"
+        " GROUP BY x.rid",
+        (named, name_number("date")),
+    )
+    times = dict(found)
+    return [Seen(row.rid, kinds[row.rid], times.get(row.rid)) for row in rows]
+
+
+def newest(seen: Iterable[Seen], most: int) -> list[int]:
+    """The `rid` of the newest `most` of each kind, newest first; pure."""
+    groups = _groups(list(seen))
+    chosen = [one for group in groups for one in _top(group, most)]
+    return [one.rid for one in sorted(chosen, key=_age)]
+
+
+def _age(one: Seen) -> tuple[bool, int, int]:
+    return one.time is None, -(one.time or 0), -one.rid
+
+
+def _top(group: list[Seen], most: int) -> list[Seen]:
+    """The newest, and those that tie with the last of them."""
+    ordered = sorted(group, key=_age)
+    if len(ordered) <= most:
+        return ordered
+    edge = ordered[most - 1].time
+    tied = [one for one in ordered[most:] if edge is not None and one.time == edge]
+    return ordered[:most] + tied
+
+
+def _groups(seen: list[Seen]) -> list[list[Seen]]:
+    """Observations by kind, where sharing one kind makes two sets of kinds the same."""
+    parent: dict[Kind, Kind] = {}
+
+    def root(kind: Kind) -> Kind:
+        while parent.setdefault(kind, kind) != kind:
+            parent[kind] = parent[parent[kind]]
+            kind = parent[kind]
+        return kind
+
+    for one in seen:
+        first, *others = one.kinds
+        for other in others:
+            parent[root(other)] = root(first)
+    groups: dict[Kind, list[Seen]] = {}
+    for one in seen:
+        groups.setdefault(root(next(iter(one.kinds))), []).append(one)
+    return list(groups.values())

@@ -1,0 +1,268 @@
+"""The exchange endpoint: `/medmij/{service}/fhir/…` answers what one service allows, nothing else.
+
+One plain ASGI endpoint. Whose dossier it is follows from the token, which must be for that very
+service. Source: MedMij Afsprakenstelsel, resource interface; errors after RFC 6750, and as
+OperationOutcome. Both ids of an exchange are demanded, echoed, logged and in the audit line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope, Send
+
+from pgo.caller import Caller
+from pgo.errors import BadValue, Missing, NotFound, PgoError, ScopeTooSmall
+from pgo.fhir import answers
+from pgo.fhir.address import Address
+from pgo.fhir.answers import Reply
+from pgo.fhir.elements import Release
+from pgo.fhir.endpoint import Ask, Operation
+from pgo.fhir.formats import Format, answer_format, lenient_format
+from pgo.fhir.query import parse
+from pgo.medmij.address import Place, read_place
+from pgo.medmij.capability import capability
+from pgo.medmij.counter import Counter
+from pgo.medmij.services import FORM, Catalogue, Offered, Service
+from pgo.web import echo, name_exchange, name_form, name_route, request_id, send_answer
+
+REQUEST: Final = "MedMij-Request-ID"
+CORRELATION: Final = "X-Correlation-ID"
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_CHALLENGE: Final = 'Bearer realm="pgo", error="invalid_request"'
+_BSN_SYSTEMS: Final = ("namingsystem/bsn", "2.16.840.1.113883.2.4.6.3")
+_MOST_PARAMETERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the endpoint is made of, given by the app.
+
+    `counter` takes caller, dossier, service, request id and correlation id.
+    """
+
+    issuer: str
+    caller_of: Callable[[Scope], Awaitable[Caller]]
+    counter: Callable[[Caller, str, Service, str, str], Counter]
+    refused: Callable[[Scope, PgoError], Awaitable[None]]
+    catalogue: Catalogue
+    operations: Mapping[str, Operation]
+
+
+class Offer:
+    """Answers everything below `/medmij/`."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; errors are raised for the net around it."""
+        del receive
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        ids = _ids(headers)
+        echo(scope, {name.lower(): value for name, value in ids.items()})
+        name_exchange(scope, ids.get(REQUEST, ""), ids.get(CORRELATION, ""))
+        try:
+            reply = await self._answer(scope, headers, ids)
+        except PgoError as error:
+            raise _challenged(error) from error
+        await send_answer(send, reply, head=scope["method"] == "HEAD")
+
+    async def _answer(self, scope: Scope, headers: Mapping[str, str], ids: dict[str, str]) -> Any:
+        try:
+            place = read_place(scope["method"], scope["path"])
+            name_route(scope, place.template)
+            if place.what == "capabilities":
+                return self._capability(place, scope, headers)
+            offered, caller = await self._entered(place, scope, headers)
+        except PgoError as error:
+            await self._doors.refused(scope, error)
+            raise
+        form, release, fault = _negotiated(offered, scope, headers)
+        name_form(scope, form, release)
+        service = offered.by_release[release]
+        request = ids.get(REQUEST, "") or request_id(scope)
+        correlation = ids.get(CORRELATION, "")
+        counter = self._doors.counter(caller, caller.dossier, service, request, correlation)
+        try:
+            _demand(ids, fault)
+            ask = _ask(place, service, scope, headers, self._doors.issuer)
+            reply = await self._asked(ask, service, counter)
+        except Exception as error:
+            if counter.called:
+                raise
+            said = {"release": release, "type_": place.type}
+            if place.what != "read":
+                said["query"] = scope["query_string"].decode("latin-1")
+            await counter.turn_away(_event(place), error, **said)
+        return reply.answer(form, release)
+
+    async def _entered(
+        self, place: Place, scope: Scope, headers: Mapping[str, str]
+    ) -> tuple[Offered, Caller]:
+        """What is offered here, to a caller whose token is for it.
+
+        Raises:
+            Unauthenticated: no good token; NotFound: no such service; ScopeTooSmall: a token for
+                something else.
+        """
+        known = self._doors.catalogue.offered
+        release = known[place.service].release if place.service in known else "r4"
+        pairs = _leniently(scope)
+        name_form(scope, lenient_format(headers.get("accept", ""), pairs, release), release)
+        caller = await self._doors.caller_of(scope)
+        offered = self._doors.catalogue.of(place.service)
+        token_is_for = known.get(caller.service)
+        if token_is_for is None or token_is_for.id != offered.id:
+            raise ScopeTooSmall("this token is not for this service")
+        if not caller.dossier:
+            raise NotFound("this token names no dossier")
+        return offered, caller
+
+    def _capability(self, place: Place, scope: Scope, headers: Mapping[str, str]) -> Any:
+        offered = self._doors.catalogue.of(place.service)
+        form, release, fault = _negotiated(offered, scope, headers)
+        name_form(scope, form, release)
+        if fault is not None:
+            raise fault
+        base = self._doors.issuer + place.base
+        body = capability(offered.by_release[release], base, self._doors.issuer)
+        return Reply(200, body).answer(form, release)
+
+    async def _asked(self, ask: Ask, service: Service, counter: Counter) -> Reply:
+        what = ask.address.interaction
+        if what == "read":
+            return await _read(ask, service, counter)
+        if "_cursor" in dict(ask.pairs) and what == "search-type":
+            return await _later(ask, service, counter)
+        operation = "" if what == "search-type" else what
+        service.search(ask.address.type, operation, ask.pairs)
+        meant = replace(ask, pairs=service.meant(ask.pairs))
+        if not operation:
+            return await _search(ask, meant, counter)
+        found = self._doors.operations.get(operation)
+        if found is None:
+            raise NotFound("this service does not have that")
+        return await found(meant, counter)
+
+
+# --- what may be asked -------------------------------------------------------------------------
+
+
+async def _read(ask: Ask, service: Service, counter: Counter) -> Reply:
+    address = ask.address
+    if address.type not in service.reads:
+        raise NotFound("this service does not have that")
+    if ask.pairs:
+        raise BadValue("a read has no parameters", place=ask.pairs[0][0][:64])
+    return answers.resource(await counter.read(address.release, address.type, address.id))
+
+
+async def _search(ask: Ask, meant: Ask, counter: Counter) -> Reply:
+    """A search: `meant` is what is searched for, `ask` what the self link repeats."""
+    release, type_ = ask.address.release, ask.address.type
+    query = parse(release, type_, meant.pairs, lenient=False, base=ask.base)
+    asked = answers.query_text(ask.pairs)
+    page = await counter.search(query, asked)
+    return Reply(200, answers.searchset(page, query, ask.base, asked))
+
+
+async def _later(ask: Ask, service: Service, counter: Counter) -> Reply:
+    """A later page of a search that was allowed."""
+    release, type_ = ask.address.release, ask.address.type
+    if len(ask.pairs) > 1 or not any(one.type == type_ for one in service.searches):
+        raise NotFound("this page is not there any more; search again", place="_cursor")
+    page, query = await counter.page(release, type_, ask.pairs[0][1], ask.base)
+    return Reply(200, answers.searchset(page, query, ask.base, answers.query_text(ask.pairs)))
+
+
+# --- reading the request -----------------------------------------------------------------------
+
+
+def _ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """The two ids of an exchange, as far as they have the form of a UUID."""
+    sent = {name: headers.get(name.lower(), "") for name in (REQUEST, CORRELATION)}
+    return {name: value for name, value in sent.items() if _UUID.fullmatch(value)}
+
+
+def _demand(ids: Mapping[str, str], fault: PgoError | None) -> None:
+    """A release that is served, and both ids."""
+    if fault is not None:
+        raise fault
+    for name in (REQUEST, CORRELATION):
+        if name not in ids:
+            raise Missing("send this header with a UUID", place=name)
+
+
+def _negotiated(
+    offered: Offered, scope: Scope, headers: Mapping[str, str]
+) -> tuple[Format, Release, PgoError | None]:
+    """In what form and release is answered, and why not when it cannot be told."""
+    pairs, accept, first = _leniently(scope), headers.get("accept", ""), None
+    for release in offered.by_release:
+        try:
+            return answer_format(accept, pairs, release, medmij=True), release, None
+        except PgoError as fault:
+            first = first or fault
+    return lenient_format(accept, pairs, offered.release), offered.release, first
+
+
+def _leniently(scope: Scope) -> list[tuple[str, str]]:
+    try:
+        return _pairs(scope)
+    except BadValue:
+        return []
+
+
+def _pairs(scope: Scope) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MOST_PARAMETERS,
+        )
+    except ValueError as fault:
+        raise BadValue("the parameters are not readable, or too many") from fault
+
+
+def _ask(
+    place: Place, service: Service, scope: Scope, headers: Mapping[str, str], issuer: str
+) -> Ask:
+    """The request as the FHIR interface knows it, without what only shapes the answer.
+
+    Raises:
+        BadValue: unreadable parameters, or one that looks for a citizen service number.
+    """
+    pairs = tuple(pair for pair in _pairs(scope) if pair[0] not in FORM)
+    _without_bsn(pairs)
+    address = Address(
+        "", service.release, place.base, place.what, place.type, place.id, template=place.template
+    )
+    base = issuer + place.base
+    return Ask(address, dict(headers), pairs, b"", base, request_id(scope), scope["method"])
+
+
+def _without_bsn(pairs: Sequence[tuple[str, str]]) -> None:
+    for name, value in pairs:
+        if any(system in value.lower() for system in _BSN_SYSTEMS):
+            raise BadValue("citizen service numbers are not used here", place=name[:64])
+
+
+def _event(place: Place) -> str:
+    """What a call is called in the audit line when it is wrong before anything is done."""
+    return {"$lastn": "lastn", "$latest-stops": "latest-stops"}.get(
+        place.what, "read" if place.what == "read" else "search-type"
+    )
+
+
+def _challenged(error: PgoError) -> PgoError:
+    """RFC 6750 3: an answer 400 names invalid_request."""
+    if error.status == 400 and "WWW-Authenticate" not in error.headers:  # noqa: PLR2004 - HTTP
+        error.headers = {**error.headers, "WWW-Authenticate": _CHALLENGE}
+    return error
