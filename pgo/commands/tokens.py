@@ -16,7 +16,9 @@ from pgo.commands.dossier import Approval, Operator
 from pgo.commands.frame import AsJson, DossierId, json_file, settings, show, with_house
 from pgo.errors import BadValue
 from pgo.house import House
+from pgo.medmij.services import catalogue
 from pgo.office import Office, approved_by, must_exist
+from pgo.registry import Account
 from pgo.world import SUBJECT
 
 _ALGORITHMS: Final = {
@@ -42,10 +44,12 @@ def token(
     """A token for one dossier, an hour at most; written down in the dossier's trail."""
 
     async def work(house: House) -> dict[str, Any]:
+        if service:
+            _must_be_offered(service)
         await must_exist(house, dossier)
         approved = await approved_by(house, approval, operator, dossier, "token")
         office = Office(house, dossier, operator)
-        who = person or await _client(house, dossier)
+        who = person or await _client(house, dossier, register=bool(service))
         issued = await house.tokens.issue_operator(
             house.registry,
             dossier=dossier,
@@ -66,16 +70,26 @@ def token(
     show(found if as_json else found["access_token"], as_json=as_json)
 
 
-async def _client(house: House, dossier: str) -> str:
-    """The client's own account.
+def _must_be_offered(service: str) -> None:
+    if service not in catalogue().offered:
+        raise BadValue("there is no such service", place="--service")
+
+
+async def _client(house: House, dossier: str, *, register: bool) -> str:
+    """The client's own account; a token for a service is always the client's, so it makes one.
 
     Raises:
         BadValue: he has none.
     """
     opened = await house.parts.dossiers.open(dossier)
-    person = str((opened.image.rule("subject", SUBJECT) or {}).get("person", ""))
-    if await house.registry.account(person) is None:
+    subject = opened.image.rule("subject", SUBJECT) or {}
+    person = str(subject.get("person", ""))
+    if await house.registry.account(person) is not None:
+        return person
+    if not register or not person:
         raise BadValue("the client has no account; say --as PERSON", place="--as")
+    birth = str(subject.get("birth", ""))
+    await house.registry.keep_account(Account(person, subject.get("name") or "cliënt", birth))
     return person
 
 

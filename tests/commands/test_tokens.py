@@ -54,6 +54,16 @@ def test_a_client_without_account_is_told_to_name_somebody(pgo):
     assert "--as" in said.err
 
 
+def test_a_client_without_account_gets_one_for_a_token_of_a_service(pgo):
+    client = pgo("dossier", "create", "--json").json["dossier"]
+    for _ in range(2):
+        made = pgo("token", "--dossier", client, "--service", "61", "--json")
+        assert made.json["access_token"]
+    said = pgo("token", "--dossier", client, "--service", "nergens", "--json")
+    assert said.code == 1
+    assert "no such service" in said.err
+
+
 def test_a_system_signs_an_assertion_with_its_own_key(pgo, tmp_path, file):
     key = tmp_path / "sys.json"
     add = ("provider", "add", "o-1", "--name", "O", "--client-id", "sys-1", "--make-key", key)
