@@ -6,29 +6,41 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
 
 from pgo.audit.anchor import Anchor, anchor_key
 from pgo.dossier.seal import SYSTEM
-from pgo.errors import PgoError
 from pgo.house import House
+from pgo.log import report
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
+Work = Callable[[], Awaitable[object]]
 
 
-def start(house: House) -> list[asyncio.Task[None]]:
-    """The tasks of this process; cancel them before the house closes."""
+@asynccontextmanager
+async def kept_up(house: House) -> AsyncIterator[None]:
+    """Inside this block the tasks of this process run; at its end the last minute is anchored."""
+    key = anchor_key(await house.keys.anchor_seed())
+    anchor = Anchor(house.trail, key, house.settings.audit_anchor)
     tasks = [
-        asyncio.create_task(_anchor_each_minute(house)),
-        asyncio.create_task(_sweep_each_hour(house)),
+        asyncio.create_task(_repeat(MINUTE, MINUTE, anchor.close_minute)),
+        asyncio.create_task(_repeat(MINUTE, HOUR, partial(_sweep, house))),
     ]
     if multiprocessing.parent_process() is not None:
         tasks.append(asyncio.create_task(_end_with_supervisor()))
-    return tasks
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _safely(anchor.close_minute)
 
 
 async def sweep(house: House, older_than: float = HOUR) -> int:
@@ -42,31 +54,23 @@ async def sweep(house: House, older_than: float = HOUR) -> int:
     return sum([await house.store.sweep(client, older_than) for client in clients])
 
 
-async def _anchor_each_minute(house: House) -> None:
-    key = anchor_key(await house.keys.anchor_seed())
-    anchor = Anchor(house.trail, key, house.settings.audit_anchor)
-    await _repeat("anchor", MINUTE, MINUTE, anchor.close_minute)
+async def _sweep(house: House) -> None:
+    structlog.get_logger().info("swept", count=await sweep(house))
 
 
-async def _sweep_each_hour(house: House) -> None:
-    async def swept() -> None:
-        count = await sweep(house)
-        structlog.get_logger().info("swept", count=count)
-
-    await _repeat("swept", MINUTE, HOUR, swept)
-
-
-async def _repeat(
-    event: str, first: float, seconds: float, work: Callable[[], Awaitable[object]]
-) -> None:
-    wait = first
+async def _repeat(first: float, seconds: float, work: Work) -> None:
+    await asyncio.sleep(first)
     while True:
-        await asyncio.sleep(wait)
-        wait = seconds
-        try:
-            await work()
-        except PgoError:
-            structlog.get_logger().warning(event)
+        await _safely(work)
+        await asyncio.sleep(seconds)
+
+
+async def _safely(work: Work) -> None:
+    """Do it; what goes wrong is an incident in the log, and it is tried again the next time."""
+    try:
+        await work()
+    except Exception as fault:  # noqa: BLE001 - nothing that fails here may end the server
+        report(fault)
 
 
 async def _end_with_supervisor() -> None:

@@ -122,6 +122,26 @@ def test_the_trail_of_every_dossier_is_verified(pgo, dossier):
     assert pgo("audit", "verify", "--dossier", "niets").code == 1
 
 
+def test_a_server_that_stops_anchors_what_it_wrote_to_the_second_place(
+    pgo, dossier, ask, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PGO_AUDIT_ANCHOR", str(tmp_path / "anchor.log"))
+    client = dossier()
+    token = pgo("token", "--dossier", client, "--scope", "patient/*.rs", "--json").json
+    ask("/fhir/r4/Patient/p1", token["access_token"])
+    assert (tmp_path / "anchor.log").read_bytes().count(b"\n") == 1
+    (row,) = pgo("audit", "verify", "--dossier", client, "--json").json
+    assert row["ok"]
+    assert row["anchored"] == 1
+    with sqlite3.connect(tmp_path / "data" / "pgo.db") as db:
+        cut = "DELETE FROM lines WHERE client = ? AND writer <> 'log'"
+        db.execute(cut, (client,))
+    db.close()
+    said = pgo("audit", "verify", "--dossier", client)
+    assert said.code == 1
+    assert "was anchored at" in said.out.replace("\n", " ")
+
+
 def test_a_changed_line_is_found_and_the_command_fails(pgo, dossier, tmp_path):
     client = dossier()
     with sqlite3.connect(tmp_path / "data" / "pgo.db") as db:
