@@ -46,7 +46,6 @@ from pgo.shared import caller_of_account, patient_id, shared_with
 from pgo.store.contract import Store
 from pgo.web import request_id
 
-_LIMITS: Final = {"emergency": rates.EMERGENCY, "invite": rates.INVITE}
 _EVENTS: Final = {
     "oauth.sign-in": "login",
     "oauth.consent": "authorize",
@@ -80,6 +79,11 @@ class Server:
 
     async def start(self) -> House:
         """Open the house; after this requests are answered."""
+        limits = {
+            "emergency": rates.EMERGENCY,
+            "invite": rates.INVITE,
+            "writes": rates.writes(self._settings),
+        }
         counters = Rates(_rates_file(self._settings))
         self._stack.callback(counters.close)
         house = await self._stack.enter_async_context(
@@ -87,7 +91,7 @@ class Server:
                 self._settings,
                 store=self._store,
                 clock=self._clock,
-                count=lambda limit, who: counters.require(_LIMITS[limit], who),
+                count=lambda limit, who: counters.require(limits[limit], who),
             )
         )
         self._app, self.pages = _wired(house, counters)

@@ -54,6 +54,11 @@ def app(settings: Settings) -> Limit:
     return Limit("app", settings.rate_app, max(1, round(settings.rate_app)))
 
 
+def writes(settings: Settings) -> Limit:
+    """Changes in one dossier, by whomever (safety 4, D11)."""
+    return Limit("writes", settings.rate_writes, max(1, round(10 * settings.rate_writes)))
+
+
 WAYS: Final = 8
 ROWS: Final = 8_192
 _SLOT: Final = struct.Struct("<Qd")

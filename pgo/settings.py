@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     rate_person: float = Field(20.0, gt=0, description="Requests per second of one person.")
     rate_burst: int = Field(60, ge=1, description="Requests one person may make in one burst.")
     rate_app: float = Field(100.0, gt=0, description="Requests per second of one app.")
+    rate_writes: float = Field(
+        20.0, gt=0, description="Changes per second in one dossier; ten seconds' worth at once."
+    )
     audit_anchor: Path | None = Field(
         None, description="File, on another disk, that gets the signed root of the audit chains."
     )

@@ -261,6 +261,7 @@ class Vault(Door):
         async with self.call(interaction, **said) as call:
             if not operator:
                 await self.known(call)
+                self._parts.count("writes", self.client)
             changing = Changing(self, call, rel, isolated, operator, queries)
             for _ in range(_RACES):
                 try:

@@ -167,6 +167,7 @@ def start(folder: Path, *, workers: int = 1, **more: str) -> Served:
         "PGO_RATE_PERSON": "1000000",
         "PGO_RATE_BURST": "1000000",
         "PGO_RATE_APP": "1000000",
+        "PGO_RATE_WRITES": "1000000",
         "PGO_WORKERS": str(workers),
         **more,
     }
