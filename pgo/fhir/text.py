@@ -52,6 +52,26 @@ def parse(raw: bytes, *, place: str = "") -> dict[str, Any]:
         Malformed: not JSON by these rules, or beyond a limit.
         BadValue: a number or string that cannot be kept.
     """
+    tree = _value(raw, place)
+    if type(tree) is not dict:
+        raise Malformed("The text is not a JSON object.", place=place)
+    return tree
+
+
+def parse_list(raw: bytes, *, place: str = "") -> list[Any]:
+    """The trees of one JSON array, such as a JSON Patch; the rules are those of `parse`.
+
+    Raises:
+        Malformed: not a JSON array by these rules, or beyond a limit.
+        BadValue: a number or string that cannot be kept.
+    """
+    tree = _value(raw, place)
+    if type(tree) is not list:
+        raise Malformed("The text is not a JSON array.", place=place)
+    return tree
+
+
+def _value(raw: bytes, place: str) -> Any:
     if raw.startswith(codecs.BOM_UTF8):
         raise Malformed("The text starts with a byte order mark.", place=place)
     try:
@@ -62,8 +82,8 @@ def parse(raw: bytes, *, place: str = "") -> dict[str, Any]:
         tree = _DECODER.decode(text)
     except (ValueError, RecursionError, _Refused) as cause:
         raise _explained(text, place, cause) from None
-    if type(tree) is not dict:
-        raise Malformed("The text is not a JSON object.", place=place)
+    if type(tree) is not dict and type(tree) is not list:
+        raise Malformed("The text is not a JSON object or array.", place=place)
     if _breaks_a_limit(raw, tree):
         raise _explained(text, place, None)
     return tree
@@ -114,7 +134,7 @@ def plain(tree: Any) -> Any:
     return tree
 
 
-def within_limits(tree: dict[str, Any]) -> bool:
+def within_limits(tree: dict[str, Any] | list[Any]) -> bool:
     """Whether depth, members per object, length and characters of strings are all in order."""
     if _too_deep(tree):
         return False
@@ -131,7 +151,7 @@ def within_limits(tree: dict[str, Any]) -> bool:
     return True
 
 
-def _too_deep(tree: dict[str, Any]) -> bool:
+def _too_deep(tree: dict[str, Any] | list[Any]) -> bool:
     level: list[Any] = [tree]
     for _ in range(DEPTH):
         level = [
@@ -156,7 +176,7 @@ def _string_fits(value: str, key: str = "") -> bool:
     return (len(value) <= STRING or key in _BASE64_MEMBERS) and not _FORBIDDEN.search(value)
 
 
-def _breaks_a_limit(raw: bytes, tree: dict[str, Any]) -> bool:
+def _breaks_a_limit(raw: bytes, tree: dict[str, Any] | list[Any]) -> bool:
     """Looks at what the decoder does not check itself, and only where the text gives cause."""
     if len(raw) > STRING or _DOUBTFUL.search(raw):
         return not within_limits(tree)
