@@ -60,7 +60,7 @@ def test_a_store_that_cannot_be_used_is_told_and_nothing_starts(served, tmp_path
 def test_the_demo_is_loaded_once_and_tells_how_to_read_it(served):
     said = served.pgo("demo", "--json")
     told = orjson.loads(said.stdout)
-    assert told["dossiers"] == served.dossiers
+    assert told["dossiers"].items() <= served.dossiers.items()
     assert set(told["tokens"]) == {"moeder", "copiloot", "vreemde"}
     spoken = served.pgo("demo").stdout.decode()
     commands = [line for line in spoken.splitlines() if line.startswith("curl ")]

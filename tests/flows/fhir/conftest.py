@@ -105,6 +105,7 @@ def fresh(served: Any) -> Iterator[Fresh]:
     served.dossiers[name] = id_
     with ExitStack() as opened:
         yield Fresh(served, name, id_, patient, opened)
+    del served.dossiers[name]
 
 
 def _rules(subject: str) -> list[Rule]:
