@@ -212,6 +212,7 @@ class Staging:
         raw = text.dump(final)
         idents = tuple(written.identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
+        searches = self.dossier.searches[self.rel]
         change = Change(
             rel=self.rel,
             type=op.type,
@@ -220,9 +221,10 @@ class Staging:
             method="POST" if made else "PUT",
             facet=facet,
             day=_day(categories.date_of(self.rel, tree)),
-            rows=index.rows(self.rel, final),
+            rows=index.rows(self.rel, final, searches),
             idents=idents,
             digest=digest,
+            made=searches.mark,
         )
         body, sealed = self.dossier.seal_body(change, raw)
         self.bodies[bytes.fromhex(body)] = sealed
@@ -261,6 +263,15 @@ class Staging:
             self._refuse(op, before)
         if not self._is_own(facet):
             self._refuse(op, before)
+        if op.type == "Patient":
+            self._sees_whole(op, before, facet)
+
+    def _sees_whole(self, op: Op, before: Row, facet: Facet) -> None:
+        """Nobody replaces a Patient of whom he sees a part: what he does not see would be lost."""
+        for kind in categories.PATIENT_PARTS:
+            part = replace(facet, categories=(kind,))
+            if not self.allow("lezen", part, before.id, before.day):
+                raise Forbidden("you see a part of this, so you may not replace it", place=op.place)
 
     def _is_own(self, facet: Facet) -> bool:
         """Not the record of an organisation, or of the caller's own; he may correct its text."""
