@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgo.audit.entry import CRASHED, FAILED, OK, REFUSED, Entry, who
+from pgo.audit.entry import CRASHED, FAILED, OK, REFUSED, who
 from pgo.caller import Caller
 from pgo.consent.model import Decision
 from pgo.dossier.image import Row
@@ -64,9 +64,13 @@ class Call:
         """Whether a decision demands that the client is told before anything is shown."""
         return "notify-client" in self._obligations
 
-    def entry(self, *, outcome: int = OK, status: int = 200, note: str = "") -> Entry:
-        """The line as it stands."""
-        said = {
+    def line(self, *, outcome: int = OK, status: int = 200) -> dict[str, Any]:
+        """The line as it stands: the fields of an `Entry` by name."""
+        return {
+            "at": self.at,
+            "interaction": self.interaction,
+            "outcome": outcome,
+            "status": status,
             **who(self.caller),
             "grants": tuple(self._grants),
             "obligations": tuple(self._obligations),
@@ -77,16 +81,13 @@ class Call:
             "labels": tuple(sorted(self._labels)),
             **self.said,
         }
-        if note:
-            said["note"] = note
-        return Entry(self.at, self.interaction, outcome=outcome, status=status, **said)
 
-    def failed(self, fault: BaseException) -> Entry:
+    def failed(self, fault: BaseException) -> dict[str, Any]:
         """The line of a call that ended with an error; nothing was shown, so nothing is listed."""
         for gathered in (self._resources, self._categories, self._labels):
             gathered.clear()
         outcome, status = outcome_of(fault)
-        return self.entry(outcome=outcome, status=status)
+        return self.line(outcome=outcome, status=status)
 
 
 def outcome_of(fault: BaseException) -> tuple[int, int]:

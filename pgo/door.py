@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, NoReturn
 
 from pgo.audit.chain import LOG, SYSTEM
-from pgo.audit.entry import Entry, pack
+from pgo.audit.entry import packed
 from pgo.audit.trail import Trail
 from pgo.call import Call
 from pgo.caller import Caller, Emergency
@@ -29,6 +29,7 @@ from pgo.verdict import Verdict
 from pgo.world import People, verdict_of
 
 PATIENT: Final = Facet("Patient")
+_OUTSIDE: Final = ("at", "outcome", "status", "request", "person", "app", "token", "address")
 _RACES: Final = 100
 _IN_EMERGENCY: Final = Facet("MedicationRequest", ("medicatie",))
 
@@ -76,7 +77,7 @@ class Door:
                 await asyncio.shield(self._write(call.failed(fault)))
             raise
         if not call.written:
-            await self._write(call.entry())
+            await self._write(call.line())
 
     async def turn_away(self, interaction: str, fault: Exception, **said: Any) -> NoReturn:
         """A call that is wrong in itself: written down like any other.
@@ -114,23 +115,14 @@ class Door:
         opened = replace(emergency, opened=moment(int(kept["opened"])))
         self.caller = replace(self.caller, emergency=opened)
 
-    async def _write(self, entry: Entry) -> None:
+    async def _write(self, said: dict[str, Any]) -> None:
         """Into the dossier's trail; a call about a dossier that is not there, into the system's."""
+        trail, at = self._parts.trail, said["at"]
         try:
-            await self._parts.trail.write(self.client, entry)
+            await trail.keep(self.client, at, packed(said))
         except NotFound:
-            outside = Entry(
-                entry.at,
-                "request",
-                outcome=entry.outcome,
-                status=entry.status,
-                request=entry.request,
-                person=entry.person,
-                app=entry.app,
-                token=entry.token,
-                address=entry.address,
-            )
-            await self._parts.trail.write(SYSTEM, outside)
+            outside: dict[str, Any] = {name: said[name] for name in _OUTSIDE if name in said}
+            await trail.keep(SYSTEM, at, packed({**outside, "interaction": "request"}))
 
     async def _tell(self, call: Call) -> None:
         """Noodtoegang: the notice to the client is committed with the line, before any answer."""
@@ -234,7 +226,7 @@ class Door:
             dossier.image.n + 1, call.at, who, tuple(changes), tuple(rules), tuple(answers)
         )
         pen = await self._parts.trail.pen(self.client)
-        plain = pack(call.entry(status=status))
+        plain = packed(call.line(status=status))
 
         def line(n: int, prev: bytes) -> Line:
             return pen.line(LOG, n, prev, call.at, plain)

@@ -155,13 +155,25 @@ def pack(entry: Entry) -> bytes:
     Raises:
         NotInCatalogue: unknown event, a field it may not carry, or an unknown outcome or action.
     """
-    said = {
-        name: value for name, default in _DEFAULTS if (value := getattr(entry, name)) != default
-    }
-    _check(entry, said)
-    if len(entry.resources) > LISTED:
-        said["total"] = entry.touched
-        said["resources"] = entry.resources[:LISTED]
+    return packed(
+        {name: value for name, default in _DEFAULTS if (value := getattr(entry, name)) != default}
+    )
+
+
+def packed(said: dict[str, Any]) -> bytes:
+    """The same as `pack` for the fields of an `Entry` by name; empty ones say nothing.
+
+    Raises:
+        NotInCatalogue: as `pack`.
+    """
+    at, interaction = said["at"], said["interaction"]
+    said = {name: value for name, value in said.items() if value}
+    said["at"] = at
+    _check(interaction, said)
+    resources = said.get("resources", ())
+    if len(resources) > LISTED:
+        said["total"] = max(said.get("total", 0), len(resources))
+        said["resources"] = resources[:LISTED]
     for name, longest in _LONGEST.items():
         text = said.get(name)
         if text is not None:
@@ -191,12 +203,12 @@ def unpack(plain: bytes) -> Entry:
         raise ValueError("not an audit line") from fault
 
 
-def _check(entry: Entry, said: dict[str, Any]) -> None:
-    allowed = event(entry.interaction).fields
+def _check(interaction: str, said: dict[str, Any]) -> None:
+    allowed = event(interaction).fields
     if not said.keys() <= allowed:
         extra = ", ".join(sorted(said.keys() - allowed))
-        raise NotInCatalogue(f"{entry.interaction} may not carry {extra}")
-    if entry.outcome not in _OUTCOMES or entry.action not in _ACTIONS:
+        raise NotInCatalogue(f"{interaction} may not carry {extra}")
+    if said.get("outcome", OK) not in _OUTCOMES or said.get("action", "") not in _ACTIONS:
         raise NotInCatalogue("outcome or action is not one of NEN 7513")
 
 

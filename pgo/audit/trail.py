@@ -118,12 +118,19 @@ class Trail:
             NotFound: there is no dossier with this id; nothing was written.
             NotInCatalogue: unknown event, or a field it may not carry.
         """
-        plain = pack(entry)
+        await self.keep(client, entry.at, pack(entry))
+
+    async def keep(self, client: str, at: int, plain: bytes) -> None:
+        """The same as `write` for a packed line and its time.
+
+        Raises:
+            Unavailable, NotFound: as `write`.
+        """
         pen = await self.pen(client)
         if len(self._pending) >= _WAITING:
             raise Unavailable("too many audit lines are waiting")
         done = asyncio.get_running_loop().create_future()
-        self._pending.append(_Waiting(pen, entry.at, plain, done))
+        self._pending.append(_Waiting(pen, at, plain, done))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         await done
