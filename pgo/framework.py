@@ -89,14 +89,14 @@ def _response(request: Request, error: PgoError) -> Response:
 
 def _ours(cause: Exception) -> Exception:
     if isinstance(cause, RequestValidationError):
-        return _invalid(cause)
+        return unfit(cause)
     if isinstance(cause, HTTPException):
         row = _ROWS.get(cause.status_code, Incident if cause.status_code >= 500 else BadRequest)  # noqa: PLR2004 - the first status of the server's own faults
         return row(row.__doc__ or "", headers=dict(cause.headers or {}))
     return cause
 
 
-def _invalid(cause: RequestValidationError) -> BadRequest:
+def unfit(cause: RequestValidationError) -> BadRequest:
     """Place and kind of each fault; the value that was sent and pydantic's text stay here."""
     issues = tuple(_issue(one) for one in cause.errors()[:20])
     row = Malformed if any(issue.code == "structure" for issue in issues) else BadRequest

@@ -1,6 +1,6 @@
 """Addresses for regie: my dossiers, grants, relations, seals, links, and who looked."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import date, datetime, time
 from typing import Annotated, Any, Final
@@ -24,12 +24,21 @@ from pgo.plain.who import sentences
 from pgo.shared import patient_id, shared_with, subject_name
 from pgo.vault import Vault
 from pgo.web import request_id
+from pgo.witness import asked_by, witnessed
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
 CallerOf = Callable[[Scope], Awaitable[Caller]]
 Refused = Callable[[Scope, PgoError], Awaitable[None]]
 Client = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
 Json = dict[str, Any]
+_EVENTS: Final = {
+    "$wie-keek": "wie-keek",
+    "toestemmingen": "grant",
+    "relaties": "relate",
+    "zegels": "seal",
+    "koppelcodes": "link-code",
+}
+"""What a request is called in the audit line when it does not fit its route."""
 
 
 class SealIn(BaseModel):
@@ -51,16 +60,8 @@ class CodeIn(BaseModel):
 
 def router(house: House, caller_of: CallerOf, refused: Refused) -> APIRouter:
     """The routes; every one of them asks for the caller first."""
-    routes = APIRouter(tags=["regie"])
-
-    async def calling(request: Request) -> AsyncIterator[Caller]:
-        try:
-            caller = await caller_of(request.scope)
-        except PgoError as error:
-            await refused(request.scope, error)
-            raise
-        yield caller
-
+    calling = asked_by(caller_of, refused)
+    routes = APIRouter(tags=["regie"], route_class=witnessed(house, calling, _EVENTS))
     _add_dossiers(routes, house, calling)
     _add_grants(routes, house, calling)
     _add_relations(routes, house, calling)
