@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from pgo import errors
 from pgo.store.contract import Commit, Line, NotNext
 
 WIDTH = 16  # bytes of a body id
 PART_BYTES, PART_ROWS = 500_000, 64  # of one push that are written before others get their turn
+PART_LINES = 32  # audit lines in one statement
 NEVER_NEWER = 2**62  # the n of an erased dossier's image: nothing is newer
+
+_LINES = "INSERT INTO lines (client, writer, seq, at, prev, hash, sealed)"
+_LINE = "(?, ?, ?, ?, ?, ?, ?)"
 
 
 def keep_bodies(
@@ -69,11 +74,12 @@ def note(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
     Raises:
         errors.Incident: another line has this place in the chain.
     """
-    added = connection.executemany(
-        "INSERT INTO lines (client, writer, seq, at, prev, hash, sealed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        [(x.client, x.writer, x.seq, x.at, x.prev, x.hash, x.sealed) for x in lines],
-    ).rowcount
+    added = 0
+    for start in range(0, len(lines), PART_LINES):  # one statement: one time without the GIL
+        part = lines[start : start + PART_LINES]
+        sql = f"{_LINES} VALUES {', '.join((_LINE,) * len(part))} ON CONFLICT DO NOTHING"
+        rows = [(x.client, x.writer, x.seq, x.at, x.prev, x.hash, x.sealed) for x in part]
+        added += connection.execute(sql, list(chain.from_iterable(rows))).rowcount
     if added < len(lines) and not all(_noted(connection, line) for line in lines):
         raise errors.Incident("Another audit line has this place in its chain.")
 

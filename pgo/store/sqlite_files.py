@@ -54,6 +54,15 @@ CREATE TABLE registry (
     UNIQUE (kind, key)
 );
 """
+# The lines of commits are beside them in the first file; those of reads and refusals in their own.
+TRAIL = """
+CREATE TABLE lines (
+    client TEXT NOT NULL, writer TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL,
+    prev BLOB NOT NULL, hash BLOB NOT NULL, sealed BLOB NOT NULL,
+    UNIQUE (client, writer, seq)
+);
+CREATE INDEX lines_at ON lines (client, at);
+"""
 IMAGES = """
 CREATE TABLE images (client TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE chunks (
@@ -67,7 +76,7 @@ CREATE TABLE keys (
     PRIMARY KEY (client, name)
 ) WITHOUT ROWID;
 """
-SCHEMAS = {"": DATA, "-images": IMAGES, "-keys": KEYS}
+SCHEMAS = {"": DATA, "-trail": TRAIL, "-images": IMAGES, "-keys": KEYS}
 
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|lustre|davfs2?|ncpfs?|beegfs\w*|gpfs|ocfs2|gfs2?|glusterfs"

@@ -146,9 +146,20 @@ class Writer:
 
     def _transaction(self, jobs: Sequence[Job]) -> list[Outcome]:
         self._connection.execute("BEGIN IMMEDIATE")
-        outcomes = [self._one(job) for job in jobs]
-        self._connection.execute("COMMIT")
+        outcomes = [self._only(jobs[0])] if len(jobs) == 1 else [self._one(job) for job in jobs]
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
         return outcomes
+
+    def _only(self, job: Job) -> Outcome:
+        """The only job of a transaction; its refusal ends that."""
+        try:
+            return Outcome(job, job.act(self._connection))
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, its caller gets to hear it
+            self._connection.execute("ROLLBACK")
+            return Outcome(job, error=error)
 
     def _one(self, job: Job) -> Outcome:
         """One job in a savepoint of its own: its refusal undoes nothing of the others."""

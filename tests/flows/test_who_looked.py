@@ -488,7 +488,7 @@ def test_a_changed_byte_in_the_trail_is_found(own_server):
     told = orjson.loads(own_server.pgo("audit", "verify", "--json").stdout)
     assert len(told) > 5
     assert all(row["ok"] for row in told)
-    with sqlite3.connect(own_server.folder / "pgo.db") as store:
+    with sqlite3.connect(own_server.folder / "pgo.db-trail") as store:
         (sealed, writer, seq) = store.execute(
             "SELECT sealed, writer, seq FROM lines WHERE client=? AND writer!='log' LIMIT 1",
             (client,),

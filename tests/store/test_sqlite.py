@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import pgo.store
 from pgo import errors
-from pgo.store import sqlite, sqlite_files, sqlite_writer
+from pgo.store import sqlite, sqlite_acts, sqlite_files, sqlite_writer
 from pgo.store.locks import LockFile
 from pgo.store.sqlite import SqliteStore
 from pgo.store.sqlite_acts import PART_BYTES, PART_ROWS, parts
@@ -44,19 +45,30 @@ async def test_the_files_are_for_their_owner_only(store, folder, client, commit)
     await store.keep_image(client, 1, [b"image"])
     await store.keep_key(client, "data", b"key")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert {"pgo.db", "pgo.db-images", "pgo.db-keys", "pgo.db-lock", "pgo.db-wal"} <= set(modes)
+    assert {
+        "pgo.db",
+        "pgo.db-trail",
+        "pgo.db-images",
+        "pgo.db-keys",
+        "pgo.db-lock",
+        "pgo.db-wal",
+    } <= set(modes)
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_data_images_and_keys_are_in_files_of_their_own(store, folder, client, commit):
+async def test_data_lines_images_and_keys_are_in_files_of_their_own(
+    store, folder, client, commit, line
+):
     await store.append(client, commit(client, 1, sealed=b"canary-commit"))
+    await store.note([line(client, 1, sealed=b"canary-line")])
     await store.keep_image(client, 1, [b"canary-image"])
     await store.keep_key(client, "data", b"canary-key")
     await store.close()
-    for what, file in [("commit", "pgo.db"), ("image", "pgo.db-images"), ("key", "pgo.db-keys")]:
+    files = {"commit": "", "line": "-trail", "image": "-images", "key": "-keys"}
+    for what, part in files.items():
         places = {p.name for p in folder.iterdir() if f"canary-{what}".encode() in p.read_bytes()}
-        assert places == {file}
+        assert places == {f"pgo.db{part}"}
 
 
 async def test_every_connection_keeps_what_the_store_demands(another, monkeypatch, client, commit):
@@ -84,7 +96,7 @@ async def test_every_connection_keeps_what_the_store_demands(another, monkeypatc
         assert found["synchronous"] == 2
         assert found["journal_mode"] == "wal"
         checked += 1
-    assert checked == 8
+    assert checked == 10
 
 
 def test_connections_are_made_in_one_place():
@@ -260,7 +272,7 @@ async def test_no_verb_leaves_a_statement_open(store, another, client, commit, l
 
 async def test_what_waits_is_written_in_one_transaction(store, client, line):
     statements = []
-    store._data._connection.set_trace_callback(statements.append)
+    store._trail._connection.set_trace_callback(statements.append)
     await asyncio.gather(*(store.note([line(client, seq)]) for seq in range(1, 201)))
     assert statements.count("COMMIT") <= 20
     assert len([x async for x in store.trail(client)]) == 200
@@ -327,6 +339,27 @@ async def test_a_writer_that_is_kept_waiting_gives_up_and_writes_nothing(
     other.close()
 
 
+async def test_a_lone_job_that_is_refused_leaves_nothing_and_the_writer_goes_on(
+    store, client, line
+):
+    def halfway(connection):
+        connection.execute("DELETE FROM lines")
+        raise LookupError
+
+    await store.note([line(client, 1)])
+    with pytest.raises(LookupError):
+        await store._trail.do(halfway)
+    await store.note([line(client, 2)])
+    assert [x.seq async for x in store.trail(client)] == [1, 2]
+
+
+async def test_lines_that_were_once_kept_beside_the_log_are_read_as_well(store, client, line):
+    await store._data.do(partial(sqlite_acts.note, lines=[line(client, 1), line(client, 2)]))
+    await store.note([line(client, 3), line(client, 1, writer="another")])
+    found = [(x.writer, x.seq) async for x in store.trail(client)]
+    assert sorted(found) == [("another", 1), *((line(client, 1).writer, n) for n in (1, 2, 3))]
+
+
 async def test_one_fault_in_a_job_undoes_only_that_job(store, client, line):
     def halfway(connection):
         connection.execute("DELETE FROM lines")
@@ -335,7 +368,7 @@ async def test_one_fault_in_a_job_undoes_only_that_job(store, client, line):
     await store.note([line(client, 1)])
     said = await asyncio.gather(
         *(store.note([line(client, seq)]) for seq in range(2, 10)),
-        store._data.do(halfway),
+        store._trail.do(halfway),
         *(store.note([line(client, seq)]) for seq in range(10, 20)),
         return_exceptions=True,
     )
