@@ -33,6 +33,7 @@ class Settings(BaseSettings):
 
     store: str = Field(
         "sqlite:///var/pgo.db",
+        repr=False,  # the address of a database may hold a password
         description="Where sealed dossiers live: sqlite:///path or mongodb://host/database.",
     )
     mongo_standalone: bool = Field(
@@ -43,7 +44,9 @@ class Settings(BaseSettings):
         Path("var/pgo.key"),
         description="File with the deployment's key: 32 bytes as base64; kept apart from the data.",
     )
-    key: str = Field("", description="The deployment's key itself (base64), instead of a file.")
+    key: str = Field(
+        "", repr=False, description="The deployment's key itself (base64), instead of a file."
+    )
     strict: bool = Field(
         False, description="Refuse every setting that is only safe in development."
     )
@@ -64,6 +67,9 @@ class Settings(BaseSettings):
     )
     image_every: int = Field(
         64, ge=1, description="Keep a new index image after this many commits."
+    )
+    search_parameters: Path | None = Field(
+        None, description="Folder with own SearchParameter resources, in r4/ and stu3/ below it."
     )
     rate_person: float = Field(20.0, gt=0, description="Requests per second of one person.")
     rate_burst: int = Field(60, ge=1, description="Requests one person may make in one burst.")
