@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 EXAMPLES ?= ../shared/data/fhir
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install install-dev run test test-all check lint types boundaries lock clean demo-nictiz
+.PHONY: install install-dev run test test-long test-all check lint types boundaries lock clean demo-nictiz
 
 install: $(VENV)/installed
 
@@ -32,8 +32,10 @@ run: install
 test: install-dev
 	$(BIN)/python -m pytest -m 'not long'
 
-test-all: install-dev
-	$(BIN)/python -m pytest
+test-long: install-dev
+	$(BIN)/python -m pytest -m long
+
+test-all: test test-long
 
 lint: install-dev
 	$(BIN)/ruff check .
