@@ -68,6 +68,18 @@ class Fresh:
             **more,
         }
 
+    @staticmethod
+    def issue(answer: httpx2.Response) -> dict[str, Any]:
+        """The first issue of an OperationOutcome."""
+        body = answer.json()
+        assert body["resourceType"] == "OperationOutcome", body
+        return dict(body["issue"][0])
+
+    @classmethod
+    def place(cls, answer: httpx2.Response) -> str:
+        """Where the first issue is."""
+        return str(cls.issue(answer).get("expression", [""])[0])
+
     def commits(self) -> int:
         """How many commits the dossier has; a read adds none."""
 
@@ -126,15 +138,3 @@ def _rules(subject: str) -> list[Rule]:
     ]
     relation = Rule("relation", "r-0", {**parent, "from": "2017-04-01"})
     return [relation, *(Rule("grant", str(link["id"]), link) for link in links)]
-
-
-def outcome(answer: httpx2.Response) -> dict[str, Any]:
-    """The first issue of an OperationOutcome."""
-    body = answer.json()
-    assert body["resourceType"] == "OperationOutcome", body
-    return dict(body["issue"][0])
-
-
-def place(answer: httpx2.Response) -> str:
-    """Where the first issue is."""
-    return str(outcome(answer).get("expression", [""])[0])
