@@ -85,12 +85,16 @@ def attack(path):
     """Change the lines behind the server's back, as somebody with the file can."""
 
     def run(statement, *values):
-        connection = sqlite3.connect(path)
-        try:
-            with connection:
-                changed = connection.execute(statement, values).rowcount
-        finally:
-            connection.close()
+        changed = 0
+        for file in (path, f"{path}-trail"):
+            connection = sqlite3.connect(file)
+            try:
+                with connection:
+                    changed += connection.execute(statement, values).rowcount
+            except sqlite3.OperationalError as fault:
+                assert "no such table" in str(fault)
+            finally:
+                connection.close()
         assert changed, "the attack did not change anything"
         return changed
 

@@ -133,7 +133,7 @@ def test_a_server_that_stops_anchors_what_it_wrote_to_the_second_place(
     (row,) = pgo("audit", "verify", "--dossier", client, "--json").json
     assert row["ok"]
     assert row["anchored"] == 1
-    with sqlite3.connect(tmp_path / "data" / "pgo.db") as db:
+    with sqlite3.connect(tmp_path / "data" / "pgo.db-trail") as db:
         cut = "DELETE FROM lines WHERE client = ? AND writer <> 'log'"
         db.execute(cut, (client,))
     db.close()
