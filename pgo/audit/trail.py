@@ -27,6 +27,7 @@ __all__ = ["AuditKeys", "Head", "Trail", "log_line", "new_writer"]
 
 _BATCH: Final = 256
 _WAITING: Final = 20_000
+_GATHERING: Final = 0.002
 _PENS: Final = 2_048
 _REORDER: Final = 4_096
 _YIELD_EVERY: Final = 100
@@ -211,6 +212,7 @@ class Trail:
 
     async def _flush(self) -> None:
         while self._pending:
+            await self._gathered()
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
             try:
                 await self._keep(batch)
@@ -224,6 +226,18 @@ class Trail:
             else:
                 self.healthy = True
                 _accept(batch)
+
+    async def _gathered(self) -> None:
+        """Let those who are nearly there come along, a moment at most: one sync is for all.
+
+        Flushed at once, eight readers shared a sync by twos and threes, and each sync took half a
+        millisecond of processor time to wake threads.
+        """
+        loop, before = asyncio.get_running_loop(), 0
+        until = loop.time() + _GATHERING
+        while before < len(self._pending) < _BATCH and loop.time() < until:
+            before = len(self._pending)
+            await asyncio.sleep(0)
 
     async def _keep(self, batch: list[_Waiting]) -> None:
         """Chain and write one batch; the chains advance only when the store has accepted it."""
