@@ -48,13 +48,15 @@ class Vault(Door):
             NotFound: not there, or not for this caller; Gone: deleted.
         """
         async with self.call("read", release=rel, type_=type_) as call:
-            verdict = await self.known(call)
+            verdict, found = await self.verdict(), self.dossier.image.get(rel, type_, id_)
+            if found is None or not self.cap.allows("r", type_) or not verdict.sees(found):
+                await self.known(call)
             self.reach("r", type_)
-            row = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
+            row = self._seen(call, verdict, found)
             if not row.live:
                 raise Gone("this resource was deleted")
-            found = await self._show(call, [row])
-        return found[0]
+            shown = await self._show(call, [row])
+        return shown[0]
 
     async def vread(self, rel: str, type_: str, id_: str, ver: int) -> Found:
         """One version; what the caller may see is decided for that version and for the newest."""
