@@ -7,6 +7,9 @@ import stat
 import orjson
 import pytest
 
+from pgo.store.contract import NotNext
+from pgo.store.sqlite import SqliteStore
+
 APP = (
     *("app", "add", "app-1", "--name", "Een App"),
     *("--redirect", "https://app.example/terug", "--scope", "patient/*.rs"),
@@ -113,3 +116,23 @@ def test_only_who_holds_the_reins_gets_a_code(pgo, dossier):
         said = pgo("link", "code", "--dossier", client, "--as", person)
         assert said.code == 1
         assert "Jo" not in said.err
+
+
+def test_an_operator_who_comes_second_tries_again(pgo, dossier, tmp_path, monkeypatch):
+    client = dossier()
+    pgo("provider", "add", "o-1", "--name", "O", "--client-id", "sys-1", "--make-key", "k")
+    code = pgo("link", "code", "--dossier", client, "--as", "p-jo", "--json").json["code"]
+    pgo("link", "add", "--code", code, "--provider", "sys-1")
+    append, first = SqliteStore.append, []
+
+    async def late(store, client, commit):
+        if not first:
+            first.append(commit.n)
+            raise NotNext
+        await append(store, client, commit)
+
+    monkeypatch.setattr(SqliteStore, "append", late)
+    end = ("link", "disable", "--dossier", client, "--organisation", "o-1")
+    assert pgo(*end).code == 0
+    assert first
+    assert pgo("link", "list", "--dossier", client, "--json").json[0]["status"] == "inactive"

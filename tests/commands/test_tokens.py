@@ -128,7 +128,7 @@ def test_a_server_that_stops_anchors_what_it_wrote_to_the_second_place(
     monkeypatch.setenv("PGO_AUDIT_ANCHOR", str(tmp_path / "anchor.log"))
     client = dossier()
     token = pgo("token", "--dossier", client, "--scope", "patient/*.rs", "--json").json
-    ask("/fhir/r4/Patient/p1", token["access_token"])
+    assert ask("/fhir/r4/Patient/p1", token["access_token"]).status_code == 200
     assert (tmp_path / "anchor.log").read_bytes().count(b"\n") == 1
     (row,) = pgo("audit", "verify", "--dossier", client, "--json").json
     assert row["ok"]
