@@ -27,6 +27,7 @@ import orjson
 import structlog
 
 from pgo.errors import PgoError
+from pgo.fhir.elfproef import valid
 from pgo.settings import Settings
 
 EVENTS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -74,13 +75,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def looks_like_bsn(digits: str) -> bool:
-    """Whether the weighted sum of 8 or 9 digits fits a citizen service number (11-proef)."""
-    number = digits.zfill(9)
-    total = sum(int(d) * w for d, w in zip(number, (9, 8, 7, 6, 5, 4, 3, 2, -1), strict=True))
-    return total % 11 == 0 and int(number) > 0
-
-
 def scrub(text: str) -> str:
     """The text with everything masked that looks like a BSN, a credential or a query string."""
     text = _SECRET.sub(_masked_secret, text)
@@ -101,7 +95,7 @@ def _masked_long(found: re.Match[str]) -> str:
 
 def _masked_number(found: re.Match[str]) -> str:
     digits = re.sub(r"\D", "", found[0])
-    return _MASK if looks_like_bsn(digits) else found[0]
+    return _MASK if valid(digits) else found[0]
 
 
 def configure(settings: Settings, stream: BinaryIO | None = None, clock: Clock = utc_now) -> None:

@@ -14,6 +14,7 @@ import orjson
 
 from pgo.audit.catalogue import NotInCatalogue, event
 from pgo.caller import Caller
+from pgo.fhir.elfproef import valid
 
 OK: Final = 0
 REFUSED: Final = 4
@@ -121,7 +122,6 @@ _LONGEST: Final = {
 _OUTCOMES: Final = frozenset((OK, REFUSED, FAILED, CRASHED))
 _ACTIONS: Final = frozenset(("", "C", "R", "U", "D", "E"))
 _DIGITS: Final = re.compile(r"(?:(?<=%[0-9A-Fa-f]{2})|(?<!\d))\d{8,9}(?!\d)")
-_WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
 
 
 def who(caller: Caller) -> dict[str, Any]:
@@ -214,13 +214,7 @@ def _check(interaction: str, said: dict[str, Any]) -> None:
 
 def _masked(text: str) -> str:
     """The text with every number that passes the 11-proef replaced by stars."""
-    return _DIGITS.sub(lambda hit: "*" * 9 if _is_bsn(hit[0]) else hit[0], text)
-
-
-def _is_bsn(digits: str) -> bool:
-    figures = [int(digit) for digit in digits.zfill(9)]
-    proof = sum(weight * figure for weight, figure in zip(_WEIGHTS, figures, strict=True))
-    return any(figures) and proof % 11 == 0
+    return _DIGITS.sub(lambda hit: "*" * 9 if valid(hit[0]) else hit[0], text)
 
 
 def _printable(value: Any) -> Any:
