@@ -144,13 +144,15 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
     metrics = make_metrics(lambda: house.parts.dossiers.open_count)
     guard = Guard(house.registry, house.tokens)
     door = _FrontDoor(house, guard, counters)
+    searches = house.parts.dossiers.searches
     fhir = Fhir(
         Doors(
             issuer=house.settings.issuer,
             caller_of=door.caller_of,
             vault=house.vault,
             refused=door.refused,
-            capability=capability,
+            capability=lambda release, base: capability(release, base, searches[release]),
+            searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
             operations={**operations(house), "$lastn": lastn},
         )

@@ -19,6 +19,7 @@ from pgo.door import Parts
 from pgo.dossier.open import Dossiers
 from pgo.dossier.seal import SYSTEM, Box, Keys
 from pgo.errors import BadValue, Incident
+from pgo.fhir.added import searches
 from pgo.moment import micros
 from pgo.oauth.tokens import Tokens
 from pgo.regie import Regie
@@ -142,7 +143,11 @@ def _furnished(
     trail = Trail(store, keys, clock, new_writer())
     registry = Registry(store, box)
     dossiers = Dossiers(
-        store, keys, open_bytes=settings.open_bytes, image_every=settings.image_every
+        store,
+        keys,
+        open_bytes=settings.open_bytes,
+        image_every=settings.image_every,
+        searches=searches(settings.search_parameters),
     )
     policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
     parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy, count)

@@ -15,11 +15,11 @@ import orjson
 
 from pgo.call import Call
 from pgo.changing import Changing, Queries
-from pgo.consent.categories import PATIENT_PARAMETERS, PATIENT_PARTS, PATIENT_RETOLD
+from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
 from pgo.door import PATIENT, Door, Parts
 from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
-from pgo.errors import Gone, NotFound, Unavailable
+from pgo.errors import Gone, NotFound, TooCostly, Unavailable
 from pgo.fhir import search as searching
 from pgo.fhir import text
 from pgo.fhir.bundle import Op
@@ -128,7 +128,8 @@ class Vault(Door):
             self.reach("s", type_)
             kept, start = await self._kept_cursor(cursor, rel, type_)
             pairs = [tuple(pair) for pair in kept["pairs"]]
-            query = parse(rel, type_, pairs, lenient=True, base=base)
+            known = self.dossier.searches[rel]
+            query = parse(rel, type_, pairs, lenient=True, base=base, parameters=known)
             call.said["query"] = kept["asked"]
             names = kept["rest"][start : start + page_size(query)]
             rows = [row for id_, ver in names if (row := self._then(verdict, rel, type_, id_, ver))]
@@ -187,32 +188,37 @@ class Vault(Door):
 
     def matches(self, verdict: Verdict, query: Query) -> list[Row]:
         """All rows that match and that the caller may see, in order."""
-        visible = verdict.visible(query.release, (query.type,))
-        blind = self._blind(verdict, query.release, query.type)
+        visible = verdict.visible(query.release, query.types)
+        blind = self._blind(verdict, query.release)
         made = searching.compile(query, visible, blind=blind, now=self._parts.clock())
         image = self.dossier.image
         return image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
 
     def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
-        """What the rows of a page include, as far as the caller may see it."""
+        """What the rows of a page include, as far as the caller may see it.
+
+        Raises:
+            TooCostly: it is too much for one page.
+        """
         if not query.includes or not page:
             return []
-        visible = verdict.visible(query.release, None)
-        rids = [row.rid for row in page]
-        made = searching.included(
-            query, rids, visible, blind=lambda type_: self._blind(verdict, query.release, type_)
-        )
+        visible = verdict.visible(query.release, query.included_types)
+        blind = self._blind(verdict, query.release)
+        made = searching.included(query, [row.rid for row in page], visible, blind=blind)
         image = self.dossier.image
         rows = image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
+        if len(rows) > searching.ADDED:
+            raise TooCostly("this includes too much; include less, or ask a smaller _count")
         return [row for row in rows if self.cap.allows("r", row.type)]
 
-    def _blind(self, verdict: Verdict, rel: str, type_: str) -> frozenset[str]:
+    def _blind(self, verdict: Verdict, rel: str) -> searching.Blind:
         """Search parameters on what of a Patient this caller may not see."""
-        if type_ != "Patient":
-            return frozenset()
         row = self.dossier.image.patient(rel)
         closed = closed_parts(verdict, self.dossier.image.facets[row.facet] if row else PATIENT)
-        return frozenset(p for kind in closed for p in PATIENT_PARAMETERS[kind])
+        parts = [member for kind in closed for member in PATIENT_PARTS[kind]]
+        members = frozenset([*parts, *PATIENT_RETOLD]) if closed else frozenset[str]()
+        codes = self.dossier.searches[rel].telling("Patient", members) if closed else members
+        return lambda type_: codes if type_ == "Patient" else frozenset()
 
     async def _show(
         self, call: Call, rows: Sequence[Row], included: Sequence[Row] = ()

@@ -36,14 +36,6 @@ PATIENT_PARTS: Mapping[str, tuple[str, ...]] = {
 }
 # Narrative and contained resources may tell the same again; they go when any part is masked.
 PATIENT_RETOLD = ("text", "contained")
-# Search parameters on those parts, in both releases: they would tell what is masked.
-PATIENT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "adres": (
-        *("address", "address-city", "address-country", "address-postalcode", "address-state"),
-        *("address-use", "email", "phone", "telecom"),
-    ),
-    "contactpersonen": (),
-}
 UNKNOWN_LABEL = "?"
 
 Tree = Mapping[str, Any]

@@ -7,7 +7,7 @@ plaintext to disk (architecture 1, SQLite traps).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -19,14 +19,15 @@ from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.errors import TooCostly
 from pgo.fhir import tables
 
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 _BUDGET_SECONDS: Final = 2.0
 _STEPS: Final = 50_000
 
 _DDL: Final = """
 CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
   ver INTEGER NOT NULL, at INTEGER NOT NULL, facet INTEGER NOT NULL, day INTEGER,
-  live INTEGER NOT NULL, body BLOB, digest TEXT NOT NULL, UNIQUE (rel, type, id));
+  live INTEGER NOT NULL, body BLOB, digest TEXT NOT NULL, made TEXT NOT NULL,
+  UNIQUE (rel, type, id));
 CREATE INDEX res_facet ON res (facet);
 CREATE TABLE ver (rid INTEGER NOT NULL, ver INTEGER NOT NULL, n INTEGER NOT NULL,
   at INTEGER NOT NULL, method TEXT NOT NULL, body BLOB, facet INTEGER NOT NULL, day INTEGER,
@@ -155,11 +156,12 @@ class Image:
         body = bytes.fromhex(change.body) if change.body else None
         named = (change.rel, change.type, change.id)
         rid: int = self.db.execute(
-            "INSERT INTO res (rel, type, id, ver, at, facet, day, live, body, digest)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (rel, type, id) DO UPDATE SET"
+            "INSERT INTO res (rel, type, id, ver, at, facet, day, live, body, digest, made)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (rel, type, id) DO UPDATE SET"
             " ver=excluded.ver, at=excluded.at, facet=excluded.facet, day=excluded.day,"
-            " live=excluded.live, body=excluded.body, digest=excluded.digest RETURNING rid",
-            (*named, change.ver, delta.at, fid, change.day, live, body, change.digest),
+            " live=excluded.live, body=excluded.body, digest=excluded.digest, made=excluded.made"
+            " RETURNING rid",
+            (*named, change.ver, delta.at, fid, change.day, live, body, change.digest, change.made),
         ).fetchall()[0][0]
         self.db.execute(
             "INSERT INTO ver VALUES (?,?,?,?,?,?,?,?)",
@@ -172,6 +174,13 @@ class Image:
             "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
             [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],
         )
+
+    def reindex(self, row: Row, rows: dict[str, list[Any]], made: str) -> None:
+        """Other index rows for a resource that itself stays as it is; `made` as in a Change."""
+        with self._transaction():
+            tables.remove(self.db, row.rid)
+            tables.insert(self.db, row.rid, rows)
+            self.db.execute("UPDATE res SET made=? WHERE rid=?", (made, row.rid))
 
     def _rule(self, rule: Rule) -> None:
         if rule.value is None:
@@ -234,6 +243,19 @@ class Image:
             replace(row, ver=ver, at=at, facet=facet, day=day, method=method, body=body)
             for ver, at, facet, day, method, body in found
         ]
+
+    def outdated(self, marks: Mapping[str, str]) -> list[Row]:
+        """Live resources whose index rows were made otherwise than `marks` says for their release.
+
+        With no marks: all of them.
+        """
+        names = list(marks.items())
+        where = "".join(" AND NOT (r.rel=? AND r.made=?)" for _ in names)
+        found = self.db.execute(
+            f"SELECT {_ROW} FROM res r WHERE r.live{where} ORDER BY r.rid",
+            [part for name in names for part in name],
+        )
+        return [Row(*row) for row in found.fetchall()]
 
     def select(self, sql: str, args: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows of a query made by pgo.fhir.search or pgo.verdict, fetched whole.

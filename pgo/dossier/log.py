@@ -45,7 +45,8 @@ class Change:
 
     `method` is POST, PUT or DELETE; `body` the hex id of its sealed text ("" when deleted);
     `day` the data date in µs; `rows` index rows (pgo.fhir.index); `idents` business identifiers
-    [system, value] of the writing organisation; `digest` a keyed hash of the content as sent.
+    [system, value] of the writing organisation; `digest` a keyed hash of the content as sent;
+    `made` names the search parameters that `rows` were made with ("" in old commits).
     """
 
     rel: str
@@ -59,6 +60,7 @@ class Change:
     rows: dict[str, list[Any]] = field(default_factory=dict)
     idents: tuple[tuple[str, str], ...] = ()
     digest: str = ""
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
 from pgo.errors import Incident, NotFound, PgoError
+from pgo.fhir import added, index, text
+from pgo.fhir.added import Searches
 from pgo.store.contract import Commit, Line, NotNext, Store
 
 _CHUNK: Final = 4_000_000 - SEALING
@@ -32,11 +34,20 @@ MakeLine = Callable[[int, bytes], Line]
 class Dossier:
     """One client's record. Reading is synchronous on `image`; texts and commits are awaited.
 
-    `memo` holds what others worked out of the rules, with the commit number it holds for.
+    `memo` holds what others worked out of the rules, with the commit number it holds for;
+    `searches` the search parameters that index rows are made with and searches read with.
     """
 
-    def __init__(self, client: str, store: Store, keys: DossierKeys, image: Image) -> None:
+    def __init__(
+        self,
+        client: str,
+        store: Store,
+        keys: DossierKeys,
+        image: Image,
+        searches: Searches | None = None,
+    ) -> None:
         self.client = client
+        self.searches = searches = searches or added.searches()
         self.keys = keys
         self.image = image
         self.kept_n = image.n
@@ -45,6 +56,8 @@ class Dossier:
         self._store = store
         self._line: tuple[int, bytes] = (0, _NO_HASH)
         self._replaying = asyncio.Lock()
+        self._marks = {rel: one.mark for rel, one in searches.items()}
+        self._outdated = True
 
     async def refresh(self) -> None:
         """Bring the image up to the head of the log, as of now."""
@@ -59,10 +72,45 @@ class Dossier:
             if not commits:
                 raise NotFound("not found")
             for commit in commits:
-                self.image.apply(self._delta(commit))
+                delta = self._delta(commit)
+                self.image.apply(delta)
                 self._line = (commit.n, commit.line.hash)
+                self._outdated |= any(one.made != self._marks[one.rel] for one in delta.changes)
             self.bytes = self.image.size()
             await asyncio.sleep(0)
+
+    async def reindex(self, *, everything: bool = False) -> int:
+        """Make index rows anew from the texts where they were made with other search parameters.
+
+        Commits keep the rows they were written with; the image, which is derived, gets these. So a
+        new parameter finds what was there before. A text that does not open keeps its old rows.
+
+        Returns:
+            How many resources were indexed anew.
+        """
+        async with self._replaying:
+            if not (self._outdated or everything):
+                return 0
+            stale = self.image.outdated({} if everything else self._marks)
+            for start in range(0, len(stale), _REPLAY):
+                await self._index(stale[start : start + _REPLAY])
+            self._outdated = False
+            self.bytes = self.image.size()
+        return len(stale)
+
+    async def _index(self, rows: Sequence[Row]) -> None:
+        try:
+            texts = await self.texts(rows)
+        except Incident:
+            if len(rows) > 1:
+                for row in rows:
+                    await self._index([row])
+            else:
+                _log.warning("a stored text does not open; its index rows stay as they were")
+            return
+        for row, raw in zip(rows, texts, strict=True):
+            made = index.rows(row.rel, text.reread(raw), self.searches[row.rel])
+            self.image.reindex(row, made, self._marks[row.rel])
 
     def _delta(self, commit: Commit) -> Delta:
         return Delta.decode(self.keys.box.open(_commit_place(self.client, commit.n), commit.sealed))
@@ -147,8 +195,17 @@ class Dossier:
 class Dossiers:
     """All open dossiers of this process: an LRU bounded in bytes."""
 
-    def __init__(self, store: Store, keys: Keys, *, open_bytes: int, image_every: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        *,
+        open_bytes: int,
+        image_every: int,
+        searches: Searches | None = None,
+    ) -> None:
         self.store = store
+        self.searches = searches or added.searches()
         self.keys = keys
         self._open: OrderedDict[str, Dossier] = OrderedDict()
         self._opening: dict[str, asyncio.Task[Dossier]] = {}
@@ -169,6 +226,8 @@ class Dossiers:
         self._open[client] = dossier
         self._open.move_to_end(client)
         await dossier.refresh()
+        if await dossier.reindex():
+            dossier.kept_n = -self._image_every
         self.settle(dossier)
         self._evict()
         return dossier
@@ -184,7 +243,7 @@ class Dossiers:
     async def _load(self, client: str, keys: DossierKeys) -> Dossier:
         kept = await self.store.image(client)
         image = _opened_image(client, keys, kept) if kept else None
-        return Dossier(client, self.store, keys, image or Image())
+        return Dossier(client, self.store, keys, image or Image(), self.searches)
 
     def _evict(self) -> None:
         total = sum(dossier.bytes for dossier in self._open.values())

@@ -16,6 +16,7 @@ from pgo.errors import PgoError
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
 from pgo.fhir.query import Query
+from pgo.fhir.subset import wanted
 from pgo.moment import http_date, instant
 from pgo.shown import Found, Outcome, Page
 from pgo.web import Answer, Headers, render
@@ -80,12 +81,13 @@ def searchset(page: Page, query: Query, base: str, asked: str, at: str = "") -> 
     entries = [
         {
             "fullUrl": f"{base}/{found.row.type}/{found.row.id}",
-            "resource": orjson.Fragment(found.text),
+            "resource": orjson.Fragment(wanted(query, found.text, included=found.included)),
             "search": {"mode": "include" if found.included else "match"},
         }
         for found in page.found
     ]
-    return _bundle("searchset", links, entries, page.total if query.total != "none" else None)
+    counted = query.counts_only or query.total != "none"
+    return _bundle("searchset", links, entries, page.total if counted else None)
 
 
 def history(page: Page, base: str, links: Sequence[tuple[str, str]]) -> bytes:

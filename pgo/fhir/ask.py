@@ -17,6 +17,7 @@ from pgo.fhir import elfproef
 from pgo.fhir.address import Address
 from pgo.fhir.answers import Reply
 from pgo.fhir.formats import Format, Reader, answer_format, reader
+from pgo.fhir.parameters import Parameters
 from pgo.fhir.query import Query, parse
 from pgo.vault import Vault
 from pgo.web import name_form, read_body, request_id
@@ -29,7 +30,10 @@ Operation = Callable[["Ask", Vault], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request, parsed: address, header fields by lower-case name, parameters, body."""
+    """One request, parsed: address, header fields by lower-case name, parameters, body.
+
+    `parameters` are the search parameters of the deployment; None: HL7's and ours.
+    """
 
     address: Address
     headers: dict[str, str]
@@ -39,6 +43,7 @@ class Ask:
     request: str
     method: str
     reader: Reader = "json"
+    parameters: Parameters | None = None
 
     def prefer(self, name: str, default: str) -> str:
         """A value of the Prefer header, such as `return` or `handling` (RFC 7240)."""
@@ -49,7 +54,13 @@ class Ask:
         return default
 
 
-async def read_ask(address: Address, scope: Scope, receive: Receive, issuer: str) -> Ask:
+async def read_ask(
+    address: Address,
+    scope: Scope,
+    receive: Receive,
+    issuer: str,
+    parameters: Parameters | None = None,
+) -> Ask:
     """The request at an address below `issuer`; its body is read whole.
 
     Raises:
@@ -70,7 +81,7 @@ async def read_ask(address: Address, scope: Scope, receive: Receive, issuer: str
     asked = tuple(pair for pair in pairs if pair[0] not in IGNORED)
     base = issuer + address.base
     request, method = request_id(scope), scope["method"]
-    return Ask(address, headers, asked, body, base, request, method, how)
+    return Ask(address, headers, asked, body, base, request, method, how, parameters)
 
 
 def form_asked(address: Address, scope: Scope, pairs: list[tuple[str, str]]) -> Format:
@@ -105,7 +116,8 @@ def query_of(ask: Ask, type_: str, pairs: Sequence[tuple[str, str]]) -> Query:
         if elfproef.hide_in_address(f"{name}={value}")[1]:
             raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
     lenient = ask.prefer("handling", "strict") == "lenient"
-    return parse(ask.address.release, type_, pairs, lenient=lenient, base=ask.base)
+    known, base = ask.parameters, ask.base
+    return parse(ask.address.release, type_, pairs, lenient=lenient, base=base, parameters=known)
 
 
 def no_parameters(ask: Ask) -> None:

@@ -10,15 +10,18 @@ import orjson
 from pgo import __version__
 from pgo.fhir import elements, endpoint
 from pgo.fhir.elements import Release
-from pgo.fhir.parameters import registry
+from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _DATE: Final = "2026-11-22"
 
 
 @lru_cache(maxsize=64)
-def capability(release: Release, base: str) -> bytes:
-    """The CapabilityStatement of one release at one base address, as JSON."""
+def capability(release: Release, base: str, searches: Parameters) -> bytes:
+    """The CapabilityStatement of one release at one base address, as JSON.
+
+    `searches` are the search parameters of that release that the server answers.
+    """
     types = sorted(elements.stored(release))
     offered = endpoint.offered()
     statement = {
@@ -34,7 +37,7 @@ def capability(release: Release, base: str) -> bytes:
             {
                 "mode": "server",
                 "security": _security(release, base),
-                "resource": [_resource(release, type_, offered) for type_ in types],
+                "resource": [_resource(searches, type_, offered) for type_ in types],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
                 "operation": _operations(release),
             }
@@ -68,8 +71,8 @@ def _security(release: str, base: str) -> dict[str, Any]:
     }
 
 
-def _resource(release: str, type_: str, offered: tuple[str, ...]) -> dict[str, Any]:
-    parameters = registry(release).of(type_)
+def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dict[str, Any]:
+    parameters = searches.of(type_)
     includes = [
         f"{type_}:{p.code}" for p in parameters.values() if p.kind == "reference" and p.paths
     ]
@@ -83,7 +86,7 @@ def _resource(release: str, type_: str, offered: tuple[str, ...]) -> dict[str, A
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "searchParam": [
-            {"name": p.code, "definition": p.url, "type": p.kind}
+            {"name": p.code, "definition": p.url, "type": p.type}
             for p in parameters.values()
             if p.searchable
         ],

@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
-from unicodedata import combining, normalize
 
 from orjson import Fragment
 
 from pgo.fhir import decimals, moments
 from pgo.fhir.paths import contained_type
 from pgo.fhir.text import number
+from pgo.fhir.words import content, fold, narrative
 
 Out = dict[str, list[tuple[Any, ...]]]
 Converter = Callable[[str, Any, Any, Out], None]
@@ -43,14 +43,6 @@ _WORDS: Final = (
     "country",
     "postalCode",
 )
-
-
-def fold(text: str) -> str:
-    """Text without case, accents and superfluous spaces."""
-    if not text.isascii():
-        parts = normalize("NFKD", text.casefold())
-        text = "".join(char for char in parts if not combining(char))
-    return " ".join(text.casefold().split())
 
 
 def token(p: str, value: Any, _root: Any, out: Out) -> None:
@@ -221,6 +213,13 @@ def uri(p: str, value: Any, _root: Any, out: Out) -> None:
         out["uri"].append((p, value))
         if "|" in value:
             out["uri"].append((p, value.partition("|")[0]))
+
+
+def words(p: str, value: Any, _root: Any, out: Out) -> None:
+    """A whole resource: the words of its narrative, or those elsewhere in it."""
+    line = narrative(value) if p == "_text" else content(value)
+    if line:
+        out["wds"].append((p, line))
 
 
 CONVERTERS: Final[Mapping[str, Converter]] = {

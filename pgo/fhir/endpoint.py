@@ -19,6 +19,7 @@ from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
 from pgo.errors import BadValue, NotFound, PgoError
 from pgo.fhir import answers, elfproef, writing
+from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation, form_asked, no_parameters, pairs_of, query_of, read_ask
@@ -49,6 +50,7 @@ class Doors:
     vault: Callable[[Caller, str, str], Vault]
     refused: Callable[[Scope, PgoError], Awaitable[None]]
     capability: Callable[[Release, str], bytes]
+    searches: Searches
     smart: Callable[[], dict[str, Any]]
     operations: dict[str, Operation]
 
@@ -99,7 +101,8 @@ class Fhir:
             raise
         vault = self._doors.vault(caller, client, request_id(scope))
         try:
-            ask = await read_ask(address, scope, receive, self._doors.issuer)
+            known = self._doors.searches[address.release]
+            ask = await read_ask(address, scope, receive, self._doors.issuer, known)
             return await self._dispatch(ask, vault)
         except ClientGone:
             raise

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from pgo.fhir import added
 from pgo.fhir.convert import CONVERTERS, LOCAL, Converter, Out
-from pgo.fhir.parameters import COLUMNS, Parameter, Parameters, registry
+from pgo.fhir.parameters import COLUMNS, Parameter, Parameters
 from pgo.fhir.paths import At, Flag, Member, Path, Step, Test, Where, found
 from pgo.fhir.tables import Rows
 
-_TABLES: Final = ("tok", "txt", "str", "dat", "num", "qty", "ref", "uri")
+_TABLES: Final = ("tok", "txt", "str", "dat", "num", "qty", "ref", "uri", "wds")
 _URL_TYPES: Final = frozenset({"Binary"})
 
 
@@ -39,13 +40,13 @@ def rows(release: str, tree: Mapping[str, Any], parameters: Parameters | None = 
     Args:
         release: r4 or stu3.
         tree: a parsed resource with its numbers as `orjson.Fragment`; not changed.
-        parameters: when a deployment has more than the published ones.
+        parameters: when a deployment has more than the published ones and ours.
 
     Returns:
         Lists of rows by table; can be written as JSON. `lnk` lists every local reference in the
         tree, also in contained resources and extensions, once each.
     """
-    parameters = parameters or registry(release)
+    parameters = parameters or added.known("stu3" if release == "stu3" else "r4")
     out: Out = {name: [] for name in (*_TABLES, "groups")}
     _visit(_plan(parameters, tree["resourceType"]), tree, tree, out)
     del out["groups"]
@@ -105,7 +106,7 @@ def _composite(parameter: Parameter, value: Any, root: Any, out: Out) -> None:
     out["groups"].append((parameter.code,))
     group = len(out["groups"])
     for name in _TABLES:
-        if name != "txt":
+        if name not in {"txt", "wds"}:
             out[name] += [(*row, group) for row in made[name] if ":" not in row[0]]
 
 
@@ -142,6 +143,9 @@ def _make_plan(parameters: Mapping[str, Parameter]) -> _Node:
     top = _Node()
     for parameter in parameters.values():
         if not parameter.searchable or parameter.code in COLUMNS:
+            continue
+        if parameter.special is not None:
+            top.notes.append((parameter.code, parameter.special.convert))
             continue
         for path in parameter.paths:
             for end in _ends(top, path):

@@ -78,7 +78,8 @@ def question(ask: Ask) -> tuple[Query, int]:
     if len(wanted) > 1 or any(not _MAX.fullmatch(value) for value in wanted):
         raise BadValue("write one whole number, 1 or more", place="max")
     pairs = [pair for pair in ask.pairs if pair[0] != "max"]
-    query = parse(release, type_, pairs, lenient=False, base=ask.base)
+    known = ask.parameters
+    query = parse(release, type_, pairs, lenient=False, base=ask.base, parameters=known)
     if query.sort:
         raise Unsupported("this operation has an order of its own", place="_sort")
     codes = {clause.parameter.code for clause in query.clauses}

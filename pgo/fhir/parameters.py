@@ -6,9 +6,11 @@ Definitions only: nothing is extracted or searched here. Data: `data/parameters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from hashlib import blake2b
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,18 +18,23 @@ from typing import Any, Final
 import orjson
 
 from pgo.fhir.paths import Choices, Path, compile_expression
+from pgo.fhir.special import SPECIAL, Special
 
 COLUMNS: Final[Mapping[str, str]] = MappingProxyType({"_id": "id", "_lastUpdated": "at"})
 """Parameters answered from the image's own `res` table, and the column."""
 
+INDEXED: Final = "3"
+"""Names how index rows are made out of resources; another one makes all rows anew."""
 KINDS: Final = frozenset(
     {"token", "reference", "date", "string", "number", "quantity", "uri", "composite"}
+    | {one.kind for one in SPECIAL.values()}
 )
 NOT_COVERED: Final[Mapping[str, str]] = MappingProxyType({})
 """Published expressions that do not compile, with the reason. There are none; a test says so."""
 
 _HL7: Final = "http://hl7.org/fhir/SearchParameter/"
 _ROOTS: Final = ("Resource", "DomainResource")
+_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_DOMAIN: Final = frozenset({"Binary", "Bundle", "Parameters"})
 
 
@@ -45,11 +52,15 @@ class Parameter:
 
     Attributes:
         code: the name in the address, such as `clinical-status`.
-        kind: token, reference, date, string, number, quantity, uri, composite or special.
+        kind: how its values are read: token, reference, date, string, number, quantity, uri,
+            composite, words or stop; special when this server has no way to read it.
         url: canonical address of the definition.
         paths: where its values are; empty when the definition does not say so.
         targets: resource types a reference may point to; empty = any.
         components: the parts of a composite, in order.
+        special: what reads the whole resource instead of `paths`.
+        published: the type as the definition says it; "" when that is `kind`.
+        names: the names in its expressions, for `Parameters.telling`.
     """
 
     code: str
@@ -58,11 +69,21 @@ class Parameter:
     paths: tuple[Path, ...] = ()
     targets: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
+    special: Special | None = None
+    published: str = ""
+    names: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def type(self) -> str:
+        """The type in a capability statement."""
+        return self.published or self.kind
 
     @property
     def searchable(self) -> bool:
         """Whether this server can answer it."""
-        return self.kind in KINDS and (bool(self.paths) or self.code in COLUMNS)
+        if self.special is not None or self.code in COLUMNS:
+            return True
+        return self.kind in KINDS and bool(self.paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +126,24 @@ class Parameters:
             made = self._made[type_] = MappingProxyType(self._make(type_))
         return made
 
+    @cached_property
+    def mark(self) -> str:
+        """Names what index rows made with these parameters hold; equal for equal definitions."""
+        rows = [row for row in self._rows if row.expression or row.url in SPECIAL]
+        return blake2b(repr((INDEXED, rows)).encode(), digest_size=6).hexdigest()
+
+    def telling(self, type_: str, members: frozenset[str]) -> frozenset[str]:
+        """The codes of a type that may tell something about these members of it.
+
+        Rather too many than too few: every parameter that has one of the names anywhere in its
+        expressions, and those that read the whole resource.
+        """
+        return frozenset(
+            code
+            for code, one in self.of(type_).items()
+            if one.special is not None or not members.isdisjoint(one.names)
+        )
+
     def extended(self, definitions: Iterable[Mapping[str, Any]]) -> Parameters:
         """These and a deployment's own SearchParameter resources (JSON trees).
 
@@ -134,6 +173,9 @@ class Parameters:
         return {row.code: self._parameter(row, {type_, *roots}) for row in (*general, *own)}
 
     def _parameter(self, row: _Row, roots: set[str]) -> Parameter:
+        special = SPECIAL.get(row.url)
+        if special is not None:
+            return Parameter(row.code, special.kind, row.url, special=special, published=row.kind)
         paths: tuple[Path, ...] = ()
         if row.expression and row.code not in COLUMNS:
             compiled = compile_expression(row.expression, self._choices)
@@ -142,7 +184,9 @@ class Parameters:
             Component(kind, compile_expression(expression, self._choices))
             for kind, expression in row.components
         )
-        return Parameter(row.code, row.kind, row.url, paths, row.targets, components)
+        said = " ".join([row.expression, *(expression for _, expression in row.components)])
+        names = frozenset(_NAME.findall(said))
+        return Parameter(row.code, row.kind, row.url, paths, row.targets, components, names=names)
 
 
 @lru_cache

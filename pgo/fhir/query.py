@@ -1,8 +1,8 @@
 """What a search asks: parameters parsed once into one frozen Query; no SQL, no store.
 
 Limits are those of safety.md D05. Unknown parameters are refused, or left out when the caller
-prefers lenient handling; an unknown modifier is always refused (R4 3.1.1.4.5). Chains and `_has`
-are recognised and refused for now.
+prefers lenient handling. Conditions are read by `pgo.fhir.conditions`; here is what the answer
+should be like: its order, size, and what else goes with it.
 """
 
 from __future__ import annotations
@@ -13,32 +13,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pgo.errors import BadValue, TooCostly, Unsupported
-from pgo.fhir.parameters import COLUMNS, Parameter, Parameters, registry
-from pgo.fhir.values import Missing, Reference, Together, Value, of_type, read, split
+from pgo.fhir import added, elements
+from pgo.fhir.conditions import Clause, Condition, Conditions, Unknown, types_of
+from pgo.fhir.elements import Release
+from pgo.fhir.parameters import Parameter, Parameters
 
 PARAMETERS: Final = 10
-VALUES: Final = 50
 INCLUDES: Final = 5
 PAGE: Final = 200
 SORT_KEYS: Final = 5
+ELEMENTS: Final = 50
 
-_MODIFIERS: Final = {
-    "string": {"exact", "contains"},
-    "token": {"not", "text", "of-type"},
-    "reference": {"identifier"},
-}
 _IGNORED: Final = frozenset({"_format", "_pretty"})
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 _ITERATE: Final = {"r4": "iterate", "stu3": "recurse"}
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One parameter of the search: any of `values` must match."""
-
-    parameter: Parameter
-    modifier: str
-    values: tuple[Value, ...]
+_ORDERLESS: Final = frozenset({"composite", "stop", "words"})
+_SUMMARIES: Final = frozenset({"true", "text", "data", "count", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +41,23 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`_include`: from resources of type `source`, along reference parameter `code` (or `*`)."""
+    """`_include` and `_revinclude`: from one resource to another along a reference parameter.
+
+    Attributes:
+        source: the type that refers; "" for every type.
+        code: the parameter, or `*` for all.
+        target: the type referred to; "" for every type.
+        iterate: also from what was included.
+        reverse: from the resource referred to, to the one that refers.
+        reaches: the types it may add; None for every type.
+    """
 
     source: str
     code: str
     target: str = ""
     iterate: bool = False
+    reverse: bool = False
+    reaches: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +70,43 @@ class Query:
         includes: what to add to the matches.
         count: asked size of a page, at most 200; None = not asked; 0 = only the total.
         total: "" (not asked), none, estimate or accurate.
-        summary: "" or count; `_summary=false` is the same as not asking.
+        summary: "" or true, text, data, count or false (the same as not asking).
+        elements: members of the matches that are wanted; empty = all.
         used: the pairs that count, in order: what a `self` link repeats.
     """
 
     release: str
     type: str
-    clauses: tuple[Clause, ...] = ()
+    clauses: tuple[Condition, ...] = ()
     sort: tuple[SortKey, ...] = ()
     includes: tuple[Include, ...] = ()
     count: int | None = None
     total: str = ""
     summary: str = ""
+    elements: tuple[str, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
 
     @property
     def counts_only(self) -> bool:
         """Whether only the number of matches is asked."""
         return self.summary == "count" or self.count == 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether resources are wanted as they are."""
+        return self.summary in {"", "false", "count"} and not self.elements
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types whose resources say which ones match."""
+        return frozenset([self.type, *(type_ for one in self.clauses for type_ in types_of(one))])
+
+    @property
+    def included_types(self) -> frozenset[str] | None:
+        """The types that may be added; None for every type."""
+        if any(one.reaches is None for one in self.includes):
+            return None
+        return frozenset().union(*(one.reaches for one in self.includes if one.reaches))
 
 
 def parse(
@@ -106,45 +126,50 @@ def parse(
         pairs: names and values as sent, decoded, in order.
         lenient: leave out what this server does not know (`Prefer: handling=lenient`).
         base: our own FHIR address without a slash at the end.
-        parameters: when a deployment has more than the published ones.
+        parameters: when a deployment has more than the published ones and ours.
 
     Raises:
         Unsupported: a type, parameter or modifier this server does not know.
         BadValue: a value that is not of its kind.
         TooCostly: more than the limits allow.
     """
-    known = parameters or registry(release)
+    named: Release = "stu3" if release == "stu3" else "r4"
+    known = parameters or added.known(named)
     if type_ not in known:
         raise Unsupported("This resource type is not known.")
-    reader = _Reader(known, type_, base)
-    query = Query(release, type_)
-    for name, value in pairs:
-        try:
-            query = reader.add(query, name, value)
-        except _Unknown as unknown:
-            if not lenient:
-                raise Unsupported(unknown.detail, place=unknown.place) from None
-        else:
-            query = replace(query, used=(*query.used, (name, value)))
+    reader = _Reader(known, named, type_, Conditions(known, base))
+    query = reader.all(Query(release, type_), pairs, lenient=lenient)
+    if query.summary == "text" and query.includes:
+        text = "_summary=text leaves out references, so nothing can be included."
+        raise BadValue(text, place="_summary")
     return query
-
-
-class _Unknown(Unsupported):
-    """An unknown or unsupported parameter, which a lenient caller wants left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     known: Parameters
+    release: Release
     type: str
-    base: str
+    conditions: Conditions
     own: dict[str, Callable[[Query, str, str], Query]] = field(init=False)
 
     def __post_init__(self) -> None:
         made = {"_count": self.count, "_sort": self.sort, "_total": self.total}
-        made |= {"_summary": self.summary, "_include": self.include}
-        made[f"_include:{_ITERATE[self.known.release]}"] = self.include
+        made |= {"_summary": self.summary, "_elements": self.elements}
+        for name in ("_include", "_revinclude"):
+            made |= {name: self.include, f"{name}:{_ITERATE[self.release]}": self.include}
         object.__setattr__(self, "own", made)
+
+    def all(self, query: Query, pairs: Sequence[tuple[str, str]], *, lenient: bool) -> Query:
+        for name, value in pairs:
+            try:
+                query = self.add(query, name, value)
+            except Unknown as unknown:
+                if not lenient:
+                    raise Unsupported(unknown.detail, place=unknown.place) from None
+            else:
+                query = replace(query, used=(*query.used, (name, value)))
+        return query
 
     def add(self, query: Query, name: str, value: str) -> Query:
         place = name[:64]
@@ -152,64 +177,10 @@ class _Reader:
             return query
         if name in self.own:
             return self.own[name](query, place, value)
-        clause = self.clause(name, value, place)
+        clause = self.conditions.read(self.type, name, value, place)
         if len(query.clauses) == PARAMETERS:
             raise TooCostly(f"At most {PARAMETERS} parameters.", place=place)
         return replace(query, clauses=(*query.clauses, clause))
-
-    def clause(self, name: str, text: str, place: str) -> Clause:
-        *hops, last = name.split(".")
-        if hops or name.startswith("_has:"):
-            raise _Unknown("Chained parameters are not supported yet.", place=place)
-        code, _, modifier = last.partition(":")
-        parameter = self.parameter(code, place)
-        self.check(parameter, modifier, place)
-        texts = split(text, ",")
-        if len(texts) > VALUES:
-            raise TooCostly(f"At most {VALUES} values for one parameter.", place=place)
-        values = tuple(self.value(parameter, modifier, one, place) for one in texts)
-        return Clause(parameter, modifier, values)
-
-    def parameter(self, code: str, place: str) -> Parameter:
-        found = self.known.of(self.type).get(code)
-        if found is None:
-            raise _Unknown("This search parameter is not known.", place=place)
-        if not found.searchable:
-            raise _Unknown("This search parameter is not supported.", place=place)
-        return found
-
-    def check(self, parameter: Parameter, modifier: str, place: str) -> None:
-        if modifier in {"", "missing"}:
-            return
-        allowed = modifier in _MODIFIERS.get(parameter.kind, ())
-        if parameter.code in COLUMNS:
-            allowed = False
-        elif parameter.kind == "reference" and modifier in self.known:
-            allowed = True
-        if not allowed:
-            raise Unsupported("This modifier is not supported here.", place=place)
-
-    def value(self, parameter: Parameter, modifier: str, text: str, place: str) -> Value:
-        if modifier == "missing":
-            if text not in {"true", "false"}:
-                raise BadValue("Write true or false.", place=place)
-            return Missing(text == "true")
-        if modifier == "of-type":
-            return of_type(text, place)
-        if modifier in {"text", "identifier"}:
-            return read("string" if modifier == "text" else "token", text, place)
-        if parameter.kind == "composite":
-            return self.together(parameter, text, place)
-        value = read(parameter.kind, text, place, self.base)
-        return _of_type(value, modifier, place) if isinstance(value, Reference) else value
-
-    def together(self, parameter: Parameter, text: str, place: str) -> Value:
-        texts = split(text, "$")
-        if len(texts) != len(parameter.components):
-            raise BadValue("A composite has another number of parts.", place=place)
-        kinds = (component.kind for component in parameter.components)
-        parts = zip(kinds, texts, strict=True)
-        return Together(tuple(read(kind, part, place, self.base) for kind, part in parts))
 
     def count(self, query: Query, place: str, text: str) -> Query:
         _once(query.count is None, place)
@@ -225,11 +196,20 @@ class _Reader:
 
     def summary(self, query: Query, place: str, text: str) -> Query:
         _once(not query.summary, place)
-        if text in {"true", "text", "data"}:
-            raise _Unknown("Only _summary=count and false are supported.", place=place)
-        if text not in {"count", "false"}:
+        if text not in _SUMMARIES:
             raise BadValue("Write true, text, data, count or false.", place=place)
         return replace(query, summary=text)
+
+    def elements(self, query: Query, place: str, text: str) -> Query:
+        _once(not query.elements, place)
+        names = tuple(text.split(","))
+        if len(names) > ELEMENTS:
+            raise TooCostly(f"At most {ELEMENTS} elements.", place=place)
+        known = elements.members(self.release, self.type).values()
+        allowed = {one.name for one in known} | {one.choice.removesuffix("[x]") for one in known}
+        if not allowed.issuperset(names) or "" in names:
+            raise BadValue("Write names of elements of this type, with commas.", place=place)
+        return replace(query, elements=names)
 
     def sort(self, query: Query, place: str, text: str) -> Query:
         _once(not query.sort, place)
@@ -239,43 +219,38 @@ class _Reader:
         return replace(query, sort=tuple(self.sort_key(code, place) for code in codes))
 
     def sort_key(self, code: str, place: str) -> SortKey:
-        parameter = self.parameter(code.removeprefix("-"), place)
-        if parameter.kind == "composite":
-            raise _Unknown("This search parameter has no order.", place=place)
+        parameter = self.conditions.parameter(self.type, code.removeprefix("-"), place)
+        if parameter.kind in _ORDERLESS:
+            raise Unknown("This search parameter has no order.", place=place)
         return SortKey(parameter, code.startswith("-"))
 
     def include(self, query: Query, place: str, text: str) -> Query:
-        iterate = place != "_include"
-        made = self.included(text, place, iterate=iterate)
-        if sum(one.iterate == iterate for one in query.includes) == INCLUDES:
+        name, _, iterate = place.partition(":")
+        made = self.included(text, place, reverse=name == "_revinclude", iterate=bool(iterate))
+        alike = (made.iterate, made.reverse)
+        if sum((one.iterate, one.reverse) == alike for one in query.includes) == INCLUDES:
             raise TooCostly(f"At most {INCLUDES} of {place}.", place=place)
         return replace(query, includes=(*query.includes, made))
 
-    def included(self, text: str, place: str, *, iterate: bool) -> Include:
+    def included(self, text: str, place: str, *, reverse: bool, iterate: bool) -> Include:
         if text == "*":
-            return Include(self.type, "*", iterate=iterate)
+            source = "" if reverse or iterate else self.type
+            return Include(source, "*", iterate=iterate, reverse=reverse)
         source, _, rest = text.partition(":")
         code, _, target = rest.partition(":")
         if source not in self.known or (target and target not in self.known):
-            raise _Unknown("A type here is not known.", place=place)
+            raise Unknown("A type here is not known.", place=place)
+        reaches = frozenset([source] if reverse else [target] if target else ()) or None
         if code != "*":
-            parameter = self.known.of(source).get(code)
-            if parameter is None or parameter.kind != "reference" or not parameter.searchable:
-                raise _Unknown("This is not a reference parameter of that type.", place=place)
-        return Include(source, code, target, iterate)
-
-
-def _of_type(value: Reference, modifier: str, place: str) -> Reference:
-    """`subject:Patient=1` means `subject=Patient/1`."""
-    if not modifier:
-        return value
-    if value.url and not value.id:
-        raise BadValue("With a type, write the id.", place=place)
-    if value.type not in {"", modifier}:
-        raise BadValue("The type here is another one than in the name.", place=place)
-    return replace(value, type=modifier)
+            parameter = self.conditions.reference(source, code, place)
+            if reaches is None and parameter.targets:
+                reaches = frozenset(parameter.targets)
+        return Include(source, code, target, iterate, reverse, reaches)
 
 
 def _once(first: bool, place: str) -> None:  # noqa: FBT001 - read as a sentence
     if not first:
         raise BadValue("This parameter may be given once.", place=place)
+
+
+__all__ = ["Clause", "Condition", "Include", "Query", "SortKey", "parse"]

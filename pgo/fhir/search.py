@@ -7,24 +7,24 @@ what the caller may not see. `res` is the image's own table of newest versions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
-from pgo.fhir.clauses import NOTHING, TABLES, Sql, condition
+from pgo.fhir.clauses import TABLES, Blind, Scope, Spot, Sql, Visible, condition
+from pgo.fhir.conditions import Clause, Condition
 from pgo.fhir.parameters import COLUMNS
 from pgo.fhir.query import Include, Query, SortKey, parse
+from pgo.fhir.special import period_of_use
 from pgo.fhir.tables import name_number
-
-Blind = Callable[[str], frozenset[str]]
-"""Takes a resource type; gives the codes of parameters the caller may not use on it."""
-Visible = Callable[[str], tuple[str, Sequence[Any]]]
-"""Takes the alias of a `res` row; gives an SQL boolean and its arguments."""
+from pgo.fhir.values import Missing
 
 ITERATIONS: Final = 2
+ADDED: Final = 1_000
+"""Most resources that includes may add to one page."""
 
 _ORDERED: Final = {
     "token": ("code", "code"),
@@ -45,28 +45,63 @@ class Statement:
     args: tuple[Any, ...]
 
 
+def _sighted(_type: str) -> frozenset[str]:
+    return frozenset()
+
+
 def compile(  # noqa: A001 - what it does; nobody needs the builtin here
-    query: Query, visible: Visible, *, blind: frozenset[str] = frozenset(), now: datetime
+    query: Query, visible: Visible, *, blind: Blind = _sighted, now: datetime
 ) -> Statement:
     """The statement that gives the `rid` of all matches, in order.
 
     Args:
         query: from `parse`.
-        visible: the verdict; called for the alias `r`.
-        blind: codes the caller may not search on in this type: such a clause matches nothing
+        visible: the verdict on resources of `query.types`; called for `r` and aliases that begin
+            with it.
+        blind: per type the codes the caller may not search on: such a clause matches nothing
             (`:missing` and `:not` too), and such a sort key does not order.
         now: for the prefix `ap`.
     """
+    scope, spot = Scope(query.release, visible, blind, now), Spot("r", query.type)
     wanted, args = visible("r")
     where = ["r.rel=?", "r.type=?", "r.live=1", f"({wanted})"]
     bound: list[Any] = [query.release, query.type, *args]
+    stop = next((one for one in query.clauses if _asks_for_stops(one)), None)
     for clause in query.clauses:
-        sql, more = NOTHING if clause.parameter.code in blind else condition(clause, now)
+        sql, more = condition(clause, spot, scope)
+        if stop is not None and _is_period(clause):
+            also, others = _latest_stops(stop, query.type, scope)
+            sql, more = f"{sql} OR r.rid IN ({also})", [*more, *others]
         where.append(f"({sql})")
         bound += more
-    order, more = _order(query.sort, blind)
+    order, more = _order(query.sort, blind(query.type))
     sql = f"SELECT r.rid FROM res r WHERE {' AND '.join(where)} ORDER BY {order}"
     return Statement(sql, (*bound, *more))
+
+
+def _asks_for_stops(clause: Condition) -> bool:
+    return isinstance(clause, Clause) and (
+        clause.parameter.kind == "stop" and Missing(missing=True) in clause.values
+    )
+
+
+def _is_period(clause: Condition) -> bool:
+    special = clause.parameter.special
+    return special is not None and special.convert is period_of_use
+
+
+def _latest_stops(clause: Condition, type_: str, scope: Scope) -> Sql:
+    """Of each treatment and kind of building block the last stop that the caller may see."""
+    wanted, more = scope.visible("r_")
+    number = name_number(clause.parameter.code)
+    ranked = (
+        "SELECT r_.rid AS rid, row_number() OVER"
+        " (PARTITION BY k.code ORDER BY d.lo DESC, r_.rid DESC) AS place"
+        " FROM dat d CROSS JOIN res r_ ON r_.rid=d.rid CROSS JOIN tok k ON k.rid=d.rid AND k.p=?"
+        f" WHERE d.p=? AND r_.rel=? AND r_.type=? AND r_.live=1 AND ({wanted})"
+    )
+    args = [number, number, scope.release, type_, *more]
+    return f"SELECT rid FROM ({ranked}) WHERE place=1", args
 
 
 def _order(sort: Sequence[SortKey], blind: frozenset[str]) -> Sql:
@@ -90,24 +125,36 @@ def _order(sort: Sequence[SortKey], blind: frozenset[str]) -> Sql:
     return ", ".join([*parts, "r.rid"]), args
 
 
+# --- includes ------------------------------------------------------------------------------------
+
+
 def included(
-    query: Query, rids: Sequence[int], visible: Visible, *, blind: Blind | None = None
+    query: Query,
+    rids: Sequence[int],
+    visible: Visible,
+    *,
+    blind: Blind = _sighted,
+    types: Iterable[str] = ("Patient",),
 ) -> Statement:
-    """The statement that gives the `rid` of what `_include` adds to these matches.
+    """The statement that gives the `rid` of what `_include` and `_revinclude` add to these matches.
 
     Args:
         query: from `parse`.
         rids: the matches of one page.
-        visible: the verdict; called for the alias `t`, once for each step.
+        visible: the verdict on resources of `query.included_types`; called for the aliases `a`
+            and `b`, once or more for each step.
         blind: per type the codes the caller may not use; such references are not followed.
+        types: the types for which `blind` may give something, for what leads from every type.
 
     Returns:
-        A statement without rows when nothing is to be added. `:iterate` goes two steps further.
+        A statement without rows when nothing is to be added; at most `ADDED` and one more.
+        `:iterate` goes two steps further.
     """
-    ways = [_way(include, blind(include.source) if blind else ()) for include in query.includes]
-    again = [way for way, one in zip(ways, query.includes, strict=True) if one.iterate]
-    if not ways or not rids:
+    if not query.includes or not rids:
         return Statement("SELECT rid FROM res WHERE 0", ())
+    closed = {type_: codes for type_ in types if (codes := blind(type_))}
+    ways = [(one, _way(one, {**closed, one.source: blind(one.source)})) for one in query.includes]
+    again = [way for way in ways if way[0].iterate]
     steps = [_step("m", ways, visible)]
     steps += [_step(f"s{n}", again, visible) for n in range(ITERATIONS if again else 0)]
     bound = [orjson.dumps(list(rids)).decode(), *(arg for _, args in steps for arg in args)]
@@ -115,33 +162,63 @@ def included(
     union = " UNION ".join(f"SELECT rid FROM s{n}" for n in range(len(steps)))
     return Statement(
         f"WITH m(rid) AS MATERIALIZED (SELECT value FROM json_each(?)), {tables}"
-        f" SELECT rid FROM ({union}) WHERE rid NOT IN (SELECT rid FROM m) ORDER BY rid",
+        f" SELECT rid FROM ({union}) WHERE rid NOT IN (SELECT rid FROM m) ORDER BY rid"
+        f" LIMIT {ADDED + 1}",
         tuple(bound),
     )
 
 
-def _way(include: Include, blind: Collection[str]) -> Sql:
-    """A condition on a reference `x` from `s` to `t`."""
-    sql, args = "s.type=? AND x.g=0", [include.source, *map(name_number, sorted(blind))]
-    if blind:
-        sql += f" AND x.p NOT IN ({','.join('?' * len(blind))})"
+def _way(include: Include, closed: dict[str, frozenset[str]]) -> Sql:
+    """A condition on a reference `x` from the resource `a` to the resource `b`."""
+    parts, args = ["x.g=0"], list[Any]()
+    if include.source:
+        parts.append("a.type=?")
+        args.append(include.source)
     if include.code != "*":
-        sql, args = f"{sql} AND x.p=?", [*args, name_number(include.code)]
+        parts.append("x.p=?")
+        args.append(name_number(include.code))
     if include.target:
-        sql, args = f"{sql} AND t.type=?", [*args, include.target]
-    return sql, args
+        parts.append("b.type=?")
+        args.append(include.target)
+    for type_, codes in closed.items():
+        if codes and include.source in {"", type_}:
+            marks = ",".join("?" * len(codes))
+            parts.append(f"NOT (a.type=? AND x.p IN ({marks}))")
+            args += [type_, *map(name_number, sorted(codes))]
+    return " AND ".join(parts), args
 
 
-def _step(source: str, ways: Sequence[Sql], visible: Visible) -> Sql:
+def _step(source: str, ways: Sequence[tuple[Include, Sql]], visible: Visible) -> Sql:
     """From the resources in `source` along references, to what may be seen."""
-    wanted, more = visible("t")
+    forth = [way for include, way in ways if not include.reverse]
+    back = [way for include, way in ways if include.reverse]
+    made = [_forth(source, forth, visible)] if forth else []
+    made += [_back(source, way, visible) for way in back]
+    return " UNION ".join(sql for sql, _ in made), [arg for _, args in made for arg in args]
+
+
+def _forth(source: str, ways: Sequence[Sql], visible: Visible) -> Sql:
+    wanted, more = visible("b")
     sql = (
-        f"SELECT DISTINCT t.rid FROM {source} CROSS JOIN res s ON s.rid={source}.rid"
-        " CROSS JOIN ref x ON x.rid=s.rid"
-        " CROSS JOIN res t ON t.rel=s.rel AND t.type=x.type AND t.id=x.id"
-        f" WHERE t.live=1 AND ({' OR '.join(f'({way})' for way, _ in ways)}) AND ({wanted})"
+        f"SELECT DISTINCT b.rid FROM {source} CROSS JOIN res a ON a.rid={source}.rid"
+        " CROSS JOIN ref x ON x.rid=a.rid"
+        " CROSS JOIN res b ON b.rel=a.rel AND b.type=x.type AND b.id=x.id"
+        f" WHERE b.live=1 AND ({' OR '.join(f'({way})' for way, _ in ways)}) AND ({wanted})"
     )
     return sql, [*(arg for _, args in ways for arg in args), *more]
+
+
+def _back(source: str, way: Sql, visible: Visible) -> Sql:
+    """`lnk` says which resources refer here at all; `ref` whether by a parameter that counts."""
+    wanted, more = visible("a")
+    sql = (
+        f"SELECT DISTINCT a.rid FROM {source} CROSS JOIN res b ON b.rid={source}.rid"
+        " CROSS JOIN lnk l ON l.type=b.type AND l.id=b.id"
+        " CROSS JOIN res a ON a.rid=l.rid AND a.rel=b.rel"
+        " CROSS JOIN ref x ON x.rid=a.rid AND x.type=b.type AND x.id=b.id"
+        f" WHERE a.live=1 AND {way[0]} AND ({wanted})"
+    )
+    return sql, [*way[1], *more]
 
 
 __all__ = ["Blind", "Include", "Query", "Statement", "Visible", "compile", "included", "parse"]

@@ -7,7 +7,8 @@ are in the commits). 2,000 resources with 21 rows each: 3.1 MB, against 4.2 MB w
 
 `sys` is NULL for a `code` or `boolean`, whose system is implied, and 0 for a coding without one.
 `g` is 0, or the occurrence of a composite parameter that a row is part of.
-`txt` holds the words beside codes; it has no index of its own, being asked per resource.
+`txt` holds the words beside codes and `wds` all words of a resource (`pgo.fhir.words`); they have
+no index of their own, being asked per resource.
 Numbers and quantities are intervals of keys (`pgo.fhir.decimals`), dates of microseconds UTC.
 """
 
@@ -30,6 +31,7 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "ref": "type TEXT, id TEXT, url TEXT",
     "uri": "v TEXT",
     "txt": "v TEXT",
+    "wds": "v TEXT",
 }
 _INDEXES: Final[Mapping[str, str]] = {
     "tok": "p, code, sys",

@@ -9,15 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from pgo.errors import BadValue
-from pgo.fhir import decimals, moments
-from pgo.fhir.convert import LOCAL, fold
+from pgo.fhir import decimals, moments, units
+from pgo.fhir.convert import LOCAL
+from pgo.fhir.words import fold, words_of
+
+Edges = tuple[Decimal, Decimal]
 
 PREFIXES: Final = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/]", re.ASCII)
+_OPERATORS: Final = {"AND", "OR", "NOT"}
 _PIECE: Final = re.compile(r"\\[,|$\\]|.", re.DOTALL)
 
 
@@ -59,11 +65,16 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with a unit; `system` None = not named; `code` None = any unit."""
+    """A number with a unit; `system` None = not named; `code` None = any unit.
+
+    `alike`: the same number in each unit of the same kind, with the codes of that unit; empty when
+    the unit is to be compared literally.
+    """
 
     number: Number
     system: str | None
     code: str | None
+    alike: tuple[tuple[Number, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,28 @@ class Uri:
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """A uri and everything below it; `uri` without a slash at the end."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Codes of one system: one that was asked for and those above or below it."""
+
+    system: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Folded words that must all be there; each may be the start of a longer one."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """`:missing`: whether there must be none."""
 
@@ -95,7 +128,10 @@ class Together:
     parts: tuple[Value, ...]
 
 
-Value = Token | Reference | Moment | Number | Quantity | Text | Uri | Missing | Together
+Value = (
+    Token | Reference | Moment | Number | Quantity | Text | Uri | Below | Family | Words
+    | Missing | Together
+)  # fmt: skip
 
 
 def split(text: str, at: str) -> list[str]:
@@ -124,7 +160,7 @@ def read(kind: str, text: str, place: str, base: str = "") -> Value:
     """One value of a parameter of this kind (not composite), without its modifier.
 
     Args:
-        kind: token, reference, date, number, quantity, string or uri.
+        kind: token, reference, date, number, quantity, string, uri or words.
         text: one OR value, with its escapes.
         place: the parameter, for errors.
         base: our own FHIR address, so that `base/Patient/1` is a local reference.
@@ -185,18 +221,36 @@ def _moment(text: str, _base: str) -> Moment:
 
 def _number(text: str, _base: str = "") -> Number:
     prefix, lexeme = _prefixed(text)
-    low, high = (decimals.key(edge) for edge in decimals.implied_range(lexeme))
-    near_low, near_high = (decimals.key(edge) for edge in decimals.nearby(lexeme))
-    return Number(prefix, decimals.key(decimals.read(lexeme)), (low, high), (near_low, near_high))
+    exact = decimals.read(lexeme)
+    return _keys(prefix, exact, decimals.implied_range(lexeme), decimals.nearby(lexeme))
+
+
+def _keys(prefix: str, exact: Decimal, implied: Edges, near: Edges) -> Number:
+    low, high = map(decimals.key, implied)
+    near_low, near_high = map(decimals.key, near)
+    return Number(prefix, decimals.key(exact), (low, high), (near_low, near_high))
 
 
 def _quantity(text: str, _base: str) -> Quantity:
     pieces = [unescape(piece) for piece in split(text, "|")]
+    number = _number(pieces[0])
     if len(pieces) == 1:
-        return Quantity(_number(pieces[0]), None, None)
+        return Quantity(number, None, None)
     if len(pieces) != 3:  # noqa: PLR2004 - number|system|code
         raise ValueError
-    return Quantity(_number(pieces[0]), pieces[1] or None, pieces[2] or None)
+    system, code = pieces[1] or None, pieces[2] or None
+    alike = _alike(pieces[0], code) if code and system in units.SYSTEMS else ()
+    return Quantity(number, system, code, alike)
+
+
+def _alike(text: str, code: str) -> tuple[tuple[Number, tuple[str, ...]], ...]:
+    prefix, lexeme = _prefixed(text)
+    edges = (decimals.read(lexeme), *decimals.implied_range(lexeme), *decimals.nearby(lexeme))
+    made = []
+    for unit, codes in units.alike(code):
+        here, low, high, near, far = (units.turned(e, units.table()[code], unit) for e in edges)
+        made.append((_keys(prefix, here, (low, high), (near, far)), codes))
+    return tuple(made)
 
 
 def _text(text: str, _base: str) -> Text:
@@ -212,6 +266,43 @@ def _uri(text: str, _base: str) -> Uri:
     return Uri(unescape(text))
 
 
+def _words(text: str, _base: str) -> Words:
+    plain = unescape(text)
+    found = tuple(dict.fromkeys(words_of(plain)))
+    if not found or _OPERATORS & {*plain.split()} or any(sign in plain for sign in '()"'):
+        raise ValueError
+    return Words(found)
+
+
+def below(text: str, place: str) -> Below:
+    """A url for `:below`.
+
+    Raises:
+        BadValue: not a url; names such as `urn:oid:` have nothing below them (R4 3.1.1.4.5).
+    """
+    return Below(_url(text, place))
+
+
+def above(text: str, place: str) -> tuple[Uri, ...]:
+    """A url for `:above`: it and everything it is below, with and without a slash at the end.
+
+    Raises:
+        BadValue: not a url.
+    """
+    url = _url(text, place)
+    scheme, _, rest = url.partition("://")
+    parts = rest.split("/")
+    found = [f"{scheme}://{'/'.join(parts[:n])}" for n in range(len(parts), 0, -1)]
+    return tuple(Uri(one + end) for one in found for end in ("", "/"))
+
+
+def _url(text: str, place: str) -> str:
+    plain = unescape(text).rstrip("/")
+    if not _URL.match(plain):
+        raise BadValue("With this modifier, write a url.", place=place)
+    return plain
+
+
 _READERS: Final[Mapping[str, Callable[[str, str], Value]]] = {
     "token": _token,
     "reference": _reference,
@@ -220,4 +311,5 @@ _READERS: Final[Mapping[str, Callable[[str, str], Value]]] = {
     "quantity": _quantity,
     "string": _text,
     "uri": _uri,
+    "words": _words,
 }

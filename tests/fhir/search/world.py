@@ -18,6 +18,10 @@ def everything(_alias):
     return "1", []
 
 
+def sighted(_type):
+    return frozenset()
+
+
 def only(facets):
     def visible(alias):
         return f"{alias}.facet IN ({','.join('?' * len(facets))})", list(facets)
@@ -51,16 +55,16 @@ class World:
     def ask(self, type_, *pairs, **options):
         return self.names(self.answer(type_, *pairs, **options))
 
-    def answer(self, type_, *pairs, visible=everything, blind=frozenset(), **options):
+    def answer(self, type_, *pairs, visible=everything, blind=None, **options):
         query = self.parse(type_, *pairs, **options)
-        made = search.compile(query, visible, blind=blind, now=NOW)
+        made = search.compile(query, visible, blind=blind or sighted, now=NOW)
         return [rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()]
 
     def add(self, type_, *pairs, visible=everything, blind=None):
         """What `_include` adds to the visible matches."""
         query = self.parse(type_, *pairs)
         rids = self.answer(type_, *pairs, visible=visible)
-        made = search.included(query, rids, visible, blind=blind)
+        made = search.included(query, rids, visible, blind=blind or sighted)
         return self.names([rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()])
 
     def names(self, rids):
