@@ -192,6 +192,7 @@ def _exchange(house: House, door: _FrontDoor) -> OfferDoors:
         counter=counter,
         refused=door.refused,
         catalogue=catalogue(),
+        searches=house.parts.dossiers.searches,
         operations={"$lastn": lastn},
     )
 

@@ -145,7 +145,7 @@ class Vault(Door):
         """Keep what comes after a first page; answers what leads to it, for this caller only."""
         cursor = secrets.token_hex(16)
         kept = {
-            "who": [self.caller.person, self.caller.app],
+            "who": self._asker(),
             "on": [query.release, query.type],
             "pairs": query.used,
             "asked": asked,
@@ -165,7 +165,7 @@ class Vault(Door):
             raise NotFound("this page is not there any more; search again", place="_cursor")
         place = f"pgo1|cursor|{self.client}|{name}".encode()
         kept: dict[str, Any] = orjson.loads(self.dossier.keys.box.open(place, sealed))
-        if kept["who"] != [self.caller.person, self.caller.app] or kept["on"] != [rel, type_]:
+        if kept["who"] != self._asker() or kept["on"] != [rel, type_]:
             raise NotFound("this page is not there any more; search again", place="_cursor")
         return kept, int(start)
 
@@ -210,6 +210,9 @@ class Vault(Door):
         if len(rows) > searching.ADDED:
             raise TooCostly("this includes too much; include less, or ask a smaller _count")
         return [row for row in rows if self.cap.allows("r", row.type)]
+
+    def _asker(self) -> list[str]:
+        return [self.caller.person, self.caller.app, self.caller.service]
 
     def _blind(self, verdict: Verdict, rel: str) -> searching.Blind:
         """Search parameters on what of a Patient this caller may not see."""

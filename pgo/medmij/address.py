@@ -36,6 +36,11 @@ def is_exchange(path: str) -> bool:
     return path.startswith("/medmij/")
 
 
+def service_in(path: str) -> str:
+    """The service an address below `/medmij/` names, whatever follows; "" when there is none."""
+    return path.removeprefix("/medmij/").partition("/")[0]
+
+
 def read_place(method: str, path: str) -> Place:
     """The place a request asks for.
 

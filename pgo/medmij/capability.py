@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
 from pgo import __version__
-from pgo.fhir.parameters import Parameter, registry
+from pgo.fhir.parameters import Parameter, Parameters
 from pgo.medmij.services import Search, Service
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
@@ -18,7 +19,7 @@ _OPERATIONS: Final = {
 }
 
 
-def capability(service: Service, base: str, issuer: str) -> bytes:
+def capability(service: Service, base: str, issuer: str, known: Parameters) -> bytes:
     """The CapabilityStatement of a service at this address, as JSON."""
     release = service.release
     statement: dict[str, Any] = {
@@ -33,27 +34,28 @@ def capability(service: Service, base: str, issuer: str) -> bytes:
         "implementation": {"description": service.name, "url": base},
         "fhirVersion": _VERSIONS[release],
         "format": ["application/fhir+json", "application/fhir+xml"],
-        "rest": [_rest(service, issuer)],
+        "rest": [_rest(service, issuer, known)],
     }
     if release == "stu3":
         statement["acceptUnknown"] = "extensions"
     return orjson.dumps(statement)
 
 
-def _rest(service: Service, issuer: str) -> dict[str, Any]:
+def _rest(service: Service, issuer: str, known: Parameters) -> dict[str, Any]:
     words = (
         f"Bearer token for this service only, from {issuer}. The token says whose data are asked"
         " for. MedMij-Request-ID and X-Correlation-ID are demanded."
     )
     rest: dict[str, Any] = {"mode": "server", "security": {"cors": False, "description": words}}
-    rest["resource"] = [_resource(service, type_) for type_ in sorted(service.types)]
+    told = [_resource(service, type_, known) for type_ in sorted(service.types)]
+    rest["resource"] = [one for one in told if "interaction" in one or service.release == "r4"]
     if service.release == "stu3":
         operations = _operations(service, [s for s in service.searches if s.operation])
         return rest | ({"operation": operations} if operations else {})
     return rest
 
 
-def _resource(service: Service, type_: str) -> dict[str, Any]:
+def _resource(service: Service, type_: str, known: Parameters) -> dict[str, Any]:
     searches = [one for one in service.searches if one.type == type_]
     plain = [one for one in searches if not one.operation]
     told: dict[str, Any] = {"type": type_}
@@ -63,7 +65,7 @@ def _resource(service: Service, type_: str) -> dict[str, Any]:
     included = dict.fromkeys(text for one in searches for text in (*one.include, *one.iterate))
     if included:
         told["searchInclude"] = list(included)
-    parameters = _parameters(service, type_, searches)
+    parameters = _parameters(known.of(type_), searches)
     if parameters:
         told["searchParam"] = parameters
     operations = _operations(service, [one for one in searches if one.operation])
@@ -72,8 +74,7 @@ def _resource(service: Service, type_: str) -> dict[str, Any]:
     return told
 
 
-def _parameters(service: Service, type_: str, searches: list[Search]) -> list[dict[str, Any]]:
-    known = registry(service.release).of(type_)
+def _parameters(known: Mapping[str, Parameter], searches: list[Search]) -> list[dict[str, Any]]:
     names = dict.fromkeys(name for one in searches for name in (*one.fixed, *one.allowed))
     demanded = {name: _demanded(searches, name) for name in names}
     return [_parameter(name, known.get(name.partition(".")[0]), demanded[name]) for name in names]
@@ -85,7 +86,7 @@ def _demanded(searches: list[Search], name: str) -> str:
 
 
 def _parameter(name: str, found: Parameter | None, words: str) -> dict[str, Any]:
-    kind = "token" if "." in name or found is None else found.kind
+    kind = "token" if "." in name or found is None else found.type
     told = {"name": name, "type": kind}
     return told | ({"documentation": words} if words else {})
 

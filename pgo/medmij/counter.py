@@ -53,7 +53,8 @@ class Counter(Vault):
         """What the caller may read of this service here now."""
         if self._verdict is None:
             plain = await super().verdict()
-            self._verdict = within(plain, self._service, self._parts.clock())
+            known = self.dossier.searches[self._service.release]
+            self._verdict = within(plain, self._service, self._parts.clock(), known)
         return self._verdict
 
     def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
@@ -20,11 +19,11 @@ from pgo.errors import BadValue, Missing, NotFound, PgoError, ScopeTooSmall
 from pgo.fhir import answers
 from pgo.fhir.address import Address
 from pgo.fhir.answers import Reply
+from pgo.fhir.ask import Ask, Operation, no_parameters, pairs_of, query_of
 from pgo.fhir.elements import Release
-from pgo.fhir.endpoint import Ask, Operation
 from pgo.fhir.formats import Format, answer_format, lenient_format
-from pgo.fhir.query import parse
-from pgo.medmij.address import Place, read_place
+from pgo.fhir.parameters import Parameters
+from pgo.medmij.address import Place, read_place, service_in
 from pgo.medmij.capability import capability
 from pgo.medmij.counter import Counter
 from pgo.medmij.services import FORM, Catalogue, Offered, Service
@@ -36,7 +35,6 @@ CORRELATION: Final = "X-Correlation-ID"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _CHALLENGE: Final = 'Bearer realm="pgo", error="invalid_request"'
 _BSN_SYSTEMS: Final = ("namingsystem/bsn", "2.16.840.1.113883.2.4.6.3")
-_MOST_PARAMETERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +49,7 @@ class Doors:
     counter: Callable[[Caller, str, Service, str, str], Counter]
     refused: Callable[[Scope, PgoError], Awaitable[None]]
     catalogue: Catalogue
+    searches: Mapping[Release, Parameters]
     operations: Mapping[str, Operation]
 
 
@@ -74,12 +73,13 @@ class Offer:
         await send_answer(send, reply, head=scope["method"] == "HEAD")
 
     async def _answer(self, scope: Scope, headers: Mapping[str, str], ids: dict[str, str]) -> Any:
+        self._name_form(scope, headers)
         try:
             place = read_place(scope["method"], scope["path"])
             name_route(scope, place.template)
             if place.what == "capabilities":
                 return self._capability(place, scope, headers)
-            offered, caller = await self._entered(place, scope, headers)
+            offered, caller = await self._entered(place, scope)
         except PgoError as error:
             await self._doors.refused(scope, error)
             raise
@@ -91,7 +91,7 @@ class Offer:
         counter = self._doors.counter(caller, caller.dossier, service, request, correlation)
         try:
             _demand(ids, fault)
-            ask = _ask(place, service, scope, headers, self._doors.issuer)
+            ask = self._ask(place, service, scope, headers)
             reply = await self._asked(ask, service, counter)
         except Exception as error:
             if counter.called:
@@ -102,9 +102,7 @@ class Offer:
             await counter.turn_away(_event(place), error, **said)
         return reply.answer(form, release)
 
-    async def _entered(
-        self, place: Place, scope: Scope, headers: Mapping[str, str]
-    ) -> tuple[Offered, Caller]:
+    async def _entered(self, place: Place, scope: Scope) -> tuple[Offered, Caller]:
         """What is offered here, to a caller whose token is for it.
 
         Raises:
@@ -112,9 +110,6 @@ class Offer:
                 something else.
         """
         known = self._doors.catalogue.offered
-        release = known[place.service].release if place.service in known else "r4"
-        pairs = _leniently(scope)
-        name_form(scope, lenient_format(headers.get("accept", ""), pairs, release), release)
         caller = await self._doors.caller_of(scope)
         offered = self._doors.catalogue.of(place.service)
         token_is_for = known.get(caller.service)
@@ -124,6 +119,13 @@ class Offer:
             raise NotFound("this token names no dossier")
         return offered, caller
 
+    def _name_form(self, scope: Scope, headers: Mapping[str, str]) -> None:
+        """In what form an error is drawn that comes before anything is known of the request."""
+        offered = self._doors.catalogue.offered.get(service_in(scope["path"]))
+        release: Release = offered.release if offered else "r4"
+        form = lenient_format(headers.get("accept", ""), _leniently(scope), release)
+        name_form(scope, form, release)
+
     def _capability(self, place: Place, scope: Scope, headers: Mapping[str, str]) -> Any:
         offered = self._doors.catalogue.of(place.service)
         form, release, fault = _negotiated(offered, scope, headers)
@@ -131,8 +133,24 @@ class Offer:
         if fault is not None:
             raise fault
         base = self._doors.issuer + place.base
-        body = capability(offered.by_release[release], base, self._doors.issuer)
+        known = self._doors.searches[release]
+        body = capability(offered.by_release[release], base, self._doors.issuer, known)
         return Reply(200, body).answer(form, release)
+
+    def _ask(self, place: Place, service: Service, scope: Scope, headers: Mapping[str, str]) -> Ask:
+        """The request as the FHIR interface knows it, without what only shapes the answer.
+
+        Raises:
+            BadValue: unreadable parameters, or one that looks for a citizen service number.
+        """
+        pairs = tuple(p for p in pairs_of(scope["query_string"]) if p[0] not in FORM)
+        _without_bsn(pairs)
+        template, release = place.template, service.release
+        address = Address("", release, place.base, place.what, place.type, place.id, 0, template)
+        base, request = self._doors.issuer + place.base, request_id(scope)
+        known = self._doors.searches[release]
+        method = scope["method"]
+        return Ask(address, dict(headers), pairs, b"", base, request, method, parameters=known)
 
     async def _asked(self, ask: Ask, service: Service, counter: Counter) -> Reply:
         what = ask.address.interaction
@@ -141,8 +159,8 @@ class Offer:
         if "_cursor" in dict(ask.pairs) and what == "search-type":
             return await _later(ask, service, counter)
         operation = "" if what == "search-type" else what
-        service.search(ask.address.type, operation, ask.pairs)
         meant = replace(ask, pairs=service.meant(ask.pairs))
+        service.search(ask.address.type, operation, meant.pairs)
         if not operation:
             return await _search(ask, meant, counter)
         found = self._doors.operations.get(operation)
@@ -158,15 +176,14 @@ async def _read(ask: Ask, service: Service, counter: Counter) -> Reply:
     address = ask.address
     if address.type not in service.reads:
         raise NotFound("this service does not have that")
-    if ask.pairs:
-        raise BadValue("a read has no parameters", place=ask.pairs[0][0][:64])
+    no_parameters(ask)
     return answers.resource(await counter.read(address.release, address.type, address.id))
 
 
 async def _search(ask: Ask, meant: Ask, counter: Counter) -> Reply:
     """A search: `meant` is what is searched for, `ask` what the self link repeats."""
-    release, type_ = ask.address.release, ask.address.type
-    query = parse(release, type_, meant.pairs, lenient=False, base=ask.base)
+    strict = replace(meant, headers={})
+    query = query_of(strict, ask.address.type, meant.pairs)
     asked = answers.query_text(ask.pairs)
     page = await counter.search(query, asked)
     return Reply(200, answers.searchset(page, query, ask.base, asked))
@@ -214,38 +231,9 @@ def _negotiated(
 
 def _leniently(scope: Scope) -> list[tuple[str, str]]:
     try:
-        return _pairs(scope)
+        return pairs_of(scope["query_string"])
     except BadValue:
         return []
-
-
-def _pairs(scope: Scope) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(
-            scope["query_string"].decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
-        )
-    except ValueError as fault:
-        raise BadValue("the parameters are not readable, or too many") from fault
-
-
-def _ask(
-    place: Place, service: Service, scope: Scope, headers: Mapping[str, str], issuer: str
-) -> Ask:
-    """The request as the FHIR interface knows it, without what only shapes the answer.
-
-    Raises:
-        BadValue: unreadable parameters, or one that looks for a citizen service number.
-    """
-    pairs = tuple(pair for pair in _pairs(scope) if pair[0] not in FORM)
-    _without_bsn(pairs)
-    address = Address(
-        "", service.release, place.base, place.what, place.type, place.id, template=place.template
-    )
-    base = issuer + place.base
-    return Ask(address, dict(headers), pairs, b"", base, request_id(scope), scope["method"])
 
 
 def _without_bsn(pairs: Sequence[tuple[str, str]]) -> None:

@@ -18,6 +18,7 @@ import orjson
 from pgo.consent.model import Decision
 from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
+from pgo.fhir.parameters import Parameters
 from pgo.fhir.query import parse
 from pgo.fhir.search import compile as compiled
 from pgo.medmij.services import Content, Service
@@ -35,6 +36,7 @@ class Narrowed(Verdict):
     plain: Verdict = field(kw_only=True)
     service: Service = field(kw_only=True)
     now: datetime = field(kw_only=True)
+    known: Parameters = field(kw_only=True)
     _inside: frozenset[int] | None = None
 
     def row(self, row: Row, action: str = "lezen") -> Decision:
@@ -98,14 +100,15 @@ class Narrowed(Verdict):
 
     def _matching(self, content: Content) -> Sql:
         """The rows that are in the service by themselves, as far as the caller may see them."""
-        query = parse(self.service.release, content.type, content.pairs)
-        visible = self.plain.visible(self.service.release, (content.type,))
+        release, type_ = self.service.release, content.type
+        query = parse(release, type_, content.pairs, parameters=self.known)
+        visible = self.plain.visible(release, (type_,))
         made = compiled(query, visible, now=self.now)
         return made.sql, list(made.args)
 
 
-def within(plain: Verdict, service: Service, now: datetime) -> Narrowed:
-    """A verdict that stays within a service."""
+def within(plain: Verdict, service: Service, now: datetime, known: Parameters) -> Narrowed:
+    """A verdict that stays within a service; `known` are the parameters its contents use."""
     return Narrowed(
         plain.world,
         plain.image,
@@ -115,4 +118,5 @@ def within(plain: Verdict, service: Service, now: datetime) -> Narrowed:
         plain=plain,
         service=service,
         now=now,
+        known=known,
     )
