@@ -7,30 +7,34 @@ what was read. Tried again when another process was first.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import orjson
 
 from pgo.call import Call
+from pgo.conditional import Conditions, Queries, pending
 from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Delta, Facet
-from pgo.errors import Gone, NotFound, PgoError, ScopeTooSmall, Unprocessable
+from pgo.errors import Forbidden, Gone, NotFound, PgoError, ScopeTooSmall, Unprocessable
 from pgo.fhir import elfproef, text
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
+from pgo.fhir.incoming import patched
+from pgo.fhir.patch import Patch
 from pgo.fhir.query import Query
-from pgo.shown import Outcome, Page, page_size
+from pgo.shown import Found, Outcome, Page, page_size
 from pgo.staging import WRITES, Staged, Staging
 from pgo.verdict import Verdict
 
 if TYPE_CHECKING:
     from pgo.vault import Vault
 
-Queries = Callable[[Op], Query | None]
+
+_LETTERS: Final = {"POST": "c", "PUT": "u", "PATCH": "u", "DELETE": "d"}
 
 
 @dataclass(slots=True)
@@ -106,11 +110,66 @@ class Changing:
             operator=self.operator,
             apart=self.isolated and not self.operator,
         )
-        staging.identify(ops)
-        for op in ops:
-            if op.method in WRITES:
-                self._one(staging, op)
+        conditions = Conditions(self.queries, self._matching, self._present)
+        writes = [op for op in ops if op.method in WRITES]
+        settled = [await self._settled(conditions, staging, op) for op in writes]
+        names = self._referred(conditions, settled)
+        staging.identify(settled, names)
+        for op in settled:
+            self._one(staging, op)
         return staging
+
+    # --- what is meant -------------------------------------------------------------------------
+
+    async def _settled(self, conditions: Conditions, staging: Staging, op: Op) -> Op:
+        """The operation on the resource that its condition means, a patch worked out."""
+        try:
+            if op.fault is not None or (op.condition is None and op.patch is None):
+                return op
+            self._reach(op)
+            op = conditions.settled(op)
+            return op if op.patch is None else await self._patched(staging, op, op.patch)
+        except PgoError as error:
+            if not self.isolated:
+                raise
+            return replace(op, fault=error)
+
+    async def _patched(self, staging: Staging, op: Op, patch: Patch) -> Op:
+        """An update with what the patch makes of the newest version, as far as the caller sees it.
+
+        What he may not see of a Patient he cannot test, copy or write over: it stays as it is.
+        """
+        row = staging.may_patch(op)
+        shown, hidden = await self.vault.in_two(row)
+        made = patched(self.rel, patch, shown, f"{op.place}.resource" if op.place else "")
+        if not hidden.keys().isdisjoint(made):
+            raise Forbidden("you may not change this part", place=op.place)
+        return replace(op, method="PUT", tree=made | hidden, patch=None)
+
+    def _referred(self, conditions: Conditions, ops: Sequence[Op]) -> dict[str, str]:
+        """What the conditional references in these operations mean."""
+        names: dict[str, str] = {}
+        if self.queries is None:
+            return names
+        own = pending(ops) if not self.isolated else frozenset[str]()
+        for op in ops:
+            if op.fault is None and op.tree is not None:
+                try:
+                    names |= conditions.references(op, own)
+                except PgoError as error:
+                    if not self.isolated:
+                        raise
+                    op.fault = error
+        return names
+
+    def _matching(self, query: Query, place: str) -> list[Row]:
+        if not self.vault.cap.allows("s", query.type):
+            raise ScopeTooSmall("the scope of this token does not reach a search", place=place)
+        return self.vault.matches(self.vault.held_verdict, query)
+
+    def _present(self, type_: str, id_: str) -> Row | None:
+        row = self.vault.dossier.image.get(self.rel, type_, id_)
+        return row if row is not None and row.live and self.vault.held_verdict.sees(row) else None
 
     def _one(self, staging: Staging, op: Op) -> None:
         try:
@@ -124,7 +183,7 @@ class Changing:
     def _reach(self, op: Op, query: Query | None = None) -> None:
         if op.fault is not None:
             raise op.fault
-        letter = "s" if query else {"POST": "c", "PUT": "u", "DELETE": "d"}.get(op.method, "r")
+        letter = "s" if query else _LETTERS.get(op.method, "r")
         if not self.vault.cap.allows(letter, op.type):
             raise ScopeTooSmall("the scope of this token does not reach this", place=op.place)
 
@@ -171,6 +230,7 @@ class Changing:
     def _note_searches(self, ops: Sequence[Op]) -> None:
         """The one line of a Bundle keeps what was searched for in it."""
         asked = [f"{op.path}?{op.query}" for op in ops if op.method not in WRITES and op.query]
+        asked += [f"{op.type}?{op.condition}" for op in ops if op.condition is not None]
         if asked:
             self.call.said["query"] = elfproef.hide_in_address(unquote("\n".join(asked)))[0]
 
@@ -193,7 +253,9 @@ class Changing:
 
     def _read(self, op: Op, verdict: Verdict) -> Asked | None:
         try:
-            query = self.queries(op) if self.queries and op.fault is None else None
+            query = None
+            if self.queries and op.fault is None and "/" not in op.path:
+                query = self.queries(op.type, op.query, f"{op.place}.request.url")
             self._reach(op, query)
             return self._found(op, query, verdict) if query else self._instance(op, verdict)
         except PgoError as error:
@@ -226,7 +288,7 @@ class Changing:
         for one in asked:
             found = await self.vault.texts(one.rows, one.included, self._fresh)
             if one.query is None:
-                outcome = Outcome(one.op, 200, found[0].row, found[0].text)
+                outcome = _read_now(one.op, found[0])
             else:
                 more = bool(one.rows and one.rest)
                 cursor = (
@@ -242,7 +304,9 @@ class Changing:
         """A name for this request, and a keyed digest of what it asked."""
         caller, keys = self.vault.caller, self.vault.dossier.keys
         key = keys.name("request", caller.org or caller.person, self.rel, name).hex()
-        asked = [[op.method, op.type, op.id, op.query, op.if_match, op.tree] for op in ops]
+        asked = [
+            [op.method, op.type, op.id, op.query, op.condition, op.if_match, op.tree] for op in ops
+        ]
         return key, hmac.digest(keys.index, text.dump({"asked": asked}), sha256).hex()
 
     async def _again(self, ops: Sequence[Op], before: dict[str, Any], digest: str) -> list[Outcome]:
@@ -261,6 +325,13 @@ class Changing:
             found = await self.vault.texts(shown, (), {})
             outcomes.append(Outcome(op, status, then, found[0].text if found else b"", note))
         return outcomes
+
+
+def _read_now(op: Op, found: Found) -> Outcome:
+    """One resource, or that it is what the reader has already."""
+    if op.unless is not None and op.unless.had(found.row.ver, found.row.at):
+        return Outcome(op, 304, found.row)
+    return Outcome(op, 200, found.row, found.text)
 
 
 def _said(done: Staged) -> list[Any]:

@@ -14,8 +14,8 @@
     │  ├─ UnsupportedGrantType            ├─ TooMany 429 throttled
     │  └─ UnauthorizedClient              ├─ Incident 500 exception
     ├─ Unauthenticated 401 login          ├─ Unavailable 503 transient
-    │  └─ InvalidClient                   └─ NoSpace 507 no-store
-    ├─ Forbidden 403 forbidden
+    │  └─ InvalidClient                   ├─ NoSpace 507 no-store
+    ├─ Forbidden 403 forbidden            └─ ManyMatches 412 multiple-matches
     │  └─ ScopeTooSmall
     ├─ NotFound 404 not-found
     │  └─ NoSuchInteraction 405 not-supported
@@ -201,6 +201,13 @@ class VersionMismatch(PgoError):
 
     status, issue, oauth = 412, "conflict", "invalid_request"
     dutch = "Iemand anders heeft dit net gewijzigd. Kijk eerst wat er nu staat."
+
+
+class ManyMatches(PgoError):
+    """A condition of a change means more than one resource."""
+
+    status, issue, oauth = 412, "multiple-matches", "invalid_request"
+    dutch = "Er is meer dan één ding waar dit bij past. Er is niets opgeslagen."
 
 
 class TooLarge(PgoError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
@@ -22,6 +22,7 @@ from pgo.dossier.open import Dossier
 from pgo.errors import (
     Conflict,
     Forbidden,
+    Gone,
     Missing,
     NotFound,
     PgoError,
@@ -35,7 +36,7 @@ from pgo.fhir.elements import Release
 from pgo.fhir.moments import interval
 
 MOST_RESOURCES: Final = 100_000
-WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WHOLE_DAY: Final = len("2026-01-31")
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
@@ -82,25 +83,30 @@ class Staging:
 
     # --- identities ----------------------------------------------------------------------------
 
-    def identify(self, ops: Sequence[Op]) -> None:
+    def identify(self, ops: Sequence[Op], named: Mapping[str, str] | None = None) -> None:
         """Give every operation its address, and know what entries call each other.
 
-        An operation that cannot be told from another one gets a fault.
+        What cannot be told apart gets a fault. `named`: what conditional references mean.
         """
+        self._names.update(named or {})
         self._room = MOST_RESOURCES - self.dossier.image.count()
         self._patient = self._patient_id(ops)
         taken: set[object] = set()
         sound = [op for op in ops if op.method in WRITES and op.fault is None]
         for op in sound:
-            target = self._target(op)
+            if not op.id and op.method == "DELETE":
+                continue  # its condition found nothing
+            target = op.met or self._target(op)
             names = {f"{op.type}/{target}", *self._own_identifiers(op)}
-            if taken & names:
+            if taken & names and not op.met:
                 op.fault = Unprocessable("two entries are the same resource", place=op.place)
                 continue
             taken |= names
             self._targets[op.index] = target
             if not self.apart:
                 self._names.update(names_of(op, f"{op.type}/{target}"))
+                if op.method == "POST" and op.condition is not None:
+                    self._names[f"{op.type}?{op.condition}"] = f"{op.type}/{target}"
         self._collect_referrers(op for op in sound if op.fault is None)
 
     def _patient_id(self, ops: Sequence[Op]) -> str:
@@ -173,6 +179,8 @@ class Staging:
     def _put(self, op: Op) -> Staged:
         id_ = self._targets[op.index]
         before = self.dossier.image.get(self.rel, op.type, id_)
+        if op.met:
+            return Staged(op, 200, before)
         if op.type == "Patient" and self._matched_patient(op, id_, before):
             return Staged(op, 200, before, note=_NOT_STORED)
         tree = self._tree(op)
@@ -231,6 +239,8 @@ class Staging:
         return Staged(op, 201 if made else 200, before, replace(change, body=body), raw)
 
     def _delete(self, op: Op) -> Staged:
+        if not op.id:
+            return Staged(op, 204)
         before = self.dossier.image.get(self.rel, op.type, op.id)
         if before is None:
             self._refuse(op, None)
@@ -255,6 +265,17 @@ class Staging:
         return Staged(op, 204, before, change)
 
     # --- may it --------------------------------------------------------------------------------
+
+    def may_patch(self, op: Op) -> Row:
+        """The version to patch, if he may read and change it; else a patch tells him nothing."""
+        before = self.dossier.image.get(self.rel, op.type, op.id)
+        if before is None or not (self.operator or self.sees(before)):
+            raise NotFound("not found", place=op.place)
+        if not before.live:
+            raise Gone("this resource was deleted", place=op.place)
+        self._may_change(op, before)
+        _matches(op, before)
+        return before
 
     def _may_change(self, op: Op, before: Row) -> None:
         """The row as it is may be changed, by this caller, and is not somebody else's text."""

@@ -14,17 +14,20 @@ from typing import Any, Final
 import orjson
 
 from pgo.call import Call
-from pgo.changing import Changing, Queries
+from pgo.changing import Changing
+from pgo.conditional import Queries
 from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
 from pgo.door import PATIENT, Door, Parts
 from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
-from pgo.errors import Gone, NotFound, TooCostly, Unavailable
+from pgo.errors import Gone, Incident, NotFound, TooCostly, Unavailable
 from pgo.fhir import search as searching
 from pgo.fhir import text
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.query import Query, parse
+from pgo.fhir.spans import Span
+from pgo.past import NOW, Mark, Past, types_of
 from pgo.shown import Found, Outcome, Page, page_size
 from pgo.store.contract import NotNext
 from pgo.verdict import Verdict
@@ -72,17 +75,56 @@ class Vault(Door):
             found = await self._show(call, [row])
         return found[0]
 
-    async def history(self, rel: str, type_: str, id_: str, count: int) -> Page:
-        """The versions of one resource, newest first; deletions have an empty text."""
-        async with self.call("history-instance", release=rel, type_=type_) as call:
+    async def history(self, rel: str, type_: str, id_: str, span: Span, asked: str) -> Page:
+        """Versions, newest first: of one resource, of a type, or ("", "") of the whole dossier.
+
+        Deletions have an empty text. `asked` are the parameters as sent. The total is that of one
+        resource only; of more it is -1: counting would cost more than the page.
+        """
+        kind = "instance" if id_ else "type" if type_ else "system"
+        said = {"release": rel, "type_": type_, "query": asked}
+        async with self.call(f"history-{kind}", **{k: v for k, v in said.items() if v}) as call:
             verdict = await self.known(call)
+            past = self._past(call, verdict, rel, type_, id_)
+            place = f"pgo1|past|{self.client}|{self.caller.person}|{self.caller.app}|{rel}|{type_}"
+            place += f"|{id_}|{span.since}|{span.at}"
+            before = self._mark(place.encode(), span.cursor)
+            shown, after = past.page(span, before)
+            bodies = await self._show(call, [row for row in shown if row.body is not None])
+            self.because_of(call, verdict, shown)
+            total = past.count(span, NOW) if id_ else -1
+        by_version = {(found.row.rid, found.row.ver): found for found in bodies}
+        found = tuple(by_version.get((row.rid, row.ver)) or Found(row, b"") for row in shown)
+        sealed = self.dossier.keys.box.seal(place.encode(), b"%d.%d" % after) if after else b""
+        return Page(found, total, sealed.hex())
+
+    def _past(self, call: Call, verdict: Verdict, rel: str, type_: str, id_: str) -> Past:
+        image = self.dossier.image
+        if id_:
             self.reach("r", type_)
-            rows = self._versions(call, verdict, rel, type_, id_)
-            shown = rows[:count]
-            bodies = await self._show(call, [row for row in shown if row.method != "DELETE"])
-            by_ver = {found.row.ver: found for found in bodies}
-            found = tuple(by_ver.get(row.ver) or Found(row, b"") for row in shown)
-        return Page(found, len(rows))
+            newest = self._seen(call, verdict, image.get(rel, type_, id_))
+            return Past(image, verdict, rel, (type_,), newest.rid)
+        if type_:
+            self.reach("s", type_)
+            return Past(image, verdict, rel, (type_,))
+        types = [one for one in types_of(image, rel) if self.cap.allows("s", one)]
+        if not types:
+            self.reach("s", "*")
+        return Past(image, verdict, rel, tuple(types))
+
+    def _mark(self, place: bytes, cursor: str) -> Mark:
+        """Where a later page begins; for whoever got the cursor, and for the same question only.
+
+        Raises:
+            NotFound: not a cursor of ours, or another's.
+        """
+        if not cursor:
+            return NOW
+        try:
+            n, _, rid = self.dossier.keys.box.open(place, bytes.fromhex(cursor)).partition(b".")
+        except (ValueError, Incident):
+            raise NotFound("this page is not there; ask again", place="_cursor") from None
+        return int(n), int(rid)
 
     def _seen(self, call: Call, verdict: Verdict, row: Row | None) -> Row:
         if row is None:
@@ -169,6 +211,9 @@ class Vault(Door):
             raise NotFound("this page is not there any more; search again", place="_cursor")
         return kept, int(start)
 
+    def _asker(self) -> list[str]:
+        return [self.caller.person, self.caller.app, self.caller.service]
+
     def _then(self, verdict: Verdict, rel: str, type_: str, id_: str, ver: int) -> Row | None:
         """The version as it was when the list was made, if the caller may see it now."""
         newest = self.dossier.image.get(rel, type_, id_)
@@ -211,9 +256,6 @@ class Vault(Door):
             raise TooCostly("this includes too much; include less, or ask a smaller _count")
         return [row for row in rows if self.cap.allows("r", row.type)]
 
-    def _asker(self) -> list[str]:
-        return [self.caller.person, self.caller.app, self.caller.service]
-
     def _blind(self, verdict: Verdict, rel: str) -> searching.Blind:
         """Search parameters on what of a Patient this caller may not see."""
         row = self.dossier.image.patient(rel)
@@ -244,6 +286,15 @@ class Vault(Door):
             found.append(Found(row, raw, included=place >= len(rows)))
         return found
 
+    async def in_two(self, row: Row) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A version's tree, parted: what the caller may see of it, and the members he may not."""
+        raw = (await self.dossier.texts([row]))[0]
+        tree, facet = text.reread(raw), self.dossier.image.facets[row.facet]
+        if row.type != "Patient" or not closed_parts(self.held_verdict, facet):
+            return tree, {}
+        shown = text.reread(masked(self.held_verdict, raw, facet))
+        return shown, {name: value for name, value in tree.items() if name not in shown}
+
     # --- changing ------------------------------------------------------------------------------
 
     async def change(
@@ -261,13 +312,13 @@ class Vault(Door):
 
         Reads among them see what the changes make of the dossier. `name` is the caller's request
         id: the same request again changes nothing and gets the same answer. `queries` turns a GET
-        entry into a search.
+        entry, and conditions, into searches.
 
         Raises:
             PgoError: the first thing that is wrong, with its place; then nothing was stored.
         """
         said: dict[str, Any] = {"release": rel}
-        if interaction in {"create", "update", "delete"}:
+        if interaction in {"create", "update", "patch", "delete"}:
             said["type_"] = ops[0].type
         async with self.call(interaction, **said) as call:
             if not operator:

@@ -32,6 +32,7 @@ CREATE INDEX res_facet ON res (facet);
 CREATE TABLE ver (rid INTEGER NOT NULL, ver INTEGER NOT NULL, n INTEGER NOT NULL,
   at INTEGER NOT NULL, method TEXT NOT NULL, body BLOB, facet INTEGER NOT NULL, day INTEGER,
   PRIMARY KEY (rid, ver)) WITHOUT ROWID;
+CREATE INDEX ver_n ON ver (n, rid);
 CREATE TABLE facet (fid INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE ident (org TEXT, rel TEXT, type TEXT, system TEXT, value TEXT, rid INTEGER,
   PRIMARY KEY (org, rel, type, system, value)) WITHOUT ROWID;

@@ -15,6 +15,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _OPERATION: Final = re.compile(r"\$[a-z][a-z0-9-]{0,63}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
+_CHANGES: Final = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _METADATA: Final = {"metadata": "capabilities", ".well-known/smart-configuration": "smart"}
 
 
@@ -80,6 +81,9 @@ def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
     if not parts:
         _only(method, "POST")
         return "bundle", "", "", 0, ""
+    if parts == ["_history"]:
+        _only(method, "GET", "HEAD")
+        return "history-system", "", "", 0, "/_history"
     if _OPERATION.fullmatch(parts[0]) and len(parts) == 1:
         _only(method, "GET", "HEAD")
         return parts[0], "", "", 0, f"/{parts[0]}"
@@ -90,23 +94,26 @@ def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
     if parts[1] == "_search" and len(parts) == 2:  # noqa: PLR2004 - Type/_search
         _only(method, "POST")
         return "search-type", parts[0], "", 0, "/{type}/_search"
+    if parts[1] == "_history" and len(parts) == 2:  # noqa: PLR2004 - Type/_history
+        _only(method, "GET", "HEAD")
+        return "history-type", parts[0], "", 0, "/{type}/_history"
     if not _ID.fullmatch(parts[1]):
         raise NotFound("there is no such address")
     return _on_instance(method, parts)
 
 
 def _on_type(method: str, type_: str) -> tuple[str, str, str, int, str]:
-    _only(method, "GET", "HEAD", "POST")
-    interaction = "create" if method == "POST" else "search-type"
-    return interaction, type_, "", 0, "/{type}"
+    """Search and create; and, with a search as condition, update, patch and delete."""
+    _only(method, "GET", "HEAD", "POST", *_CHANGES)
+    name = "create" if method == "POST" else _CHANGES.get(method, "search-type")
+    return name, type_, "", 0, "/{type}"
 
 
 def _on_instance(method: str, parts: list[str]) -> tuple[str, str, str, int, str]:
     type_, id_, rest = parts[0], parts[1], parts[2:]
     if not rest:
-        _only(method, "GET", "HEAD", "PUT", "DELETE")
-        name = {"PUT": "update", "DELETE": "delete"}.get(method, "read")
-        return name, type_, id_, 0, "/{type}/{id}"
+        _only(method, "GET", "HEAD", *_CHANGES)
+        return _CHANGES.get(method, "read"), type_, id_, 0, "/{type}/{id}"
     if rest[0] != "_history" or len(rest) > 2:  # noqa: PLR2004 - _history and one version
         raise NotFound("there is no such address")
     _only(method, "GET", "HEAD")

@@ -17,6 +17,7 @@ from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
 from pgo.fhir.query import Query
 from pgo.fhir.subset import wanted
+from pgo.fhir.unless import Unless
 from pgo.moment import http_date, instant
 from pgo.shown import Found, Outcome, Page
 from pgo.web import Answer, Headers, render
@@ -43,12 +44,14 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def resource(found: Found, status: int = 200) -> Reply:
-    """One resource version with ETag and Last-Modified."""
+def resource(found: Found, status: int = 200, unless: Unless | None = None) -> Reply:
+    """One resource version with ETag and Last-Modified; without text for who has it already."""
     headers: Headers = [
         (b"etag", etag(found.row.ver).encode()),
         (b"last-modified", http_date(found.row.at).encode()),
     ]
+    if unless is not None and unless.had(found.row.ver, found.row.at):
+        return Reply(304, b"", headers)
     return Reply(status, found.text, headers)
 
 
@@ -92,7 +95,8 @@ def searchset(page: Page, query: Query, base: str, asked: str, at: str = "") -> 
 
 def history(page: Page, base: str, links: Sequence[tuple[str, str]]) -> bytes:
     """A history Bundle, newest first."""
-    return _bundle("history", links, [_version(found, base) for found in page.found], page.total)
+    entries = [_version(found, base) for found in page.found]
+    return _bundle("history", links, entries, page.total if page.total >= 0 else None)
 
 
 def _version(found: Found, base: str) -> dict[str, Any]:

@@ -70,7 +70,7 @@ async def read_ask(
     pairs = pairs_of(scope["query_string"])
     body = b""
     how: Reader = "json"
-    if scope["method"] in {"POST", "PUT"}:
+    if scope["method"] in {"POST", "PUT", "PATCH"}:
         body = await read_body(receive)
         medmij = address.base.startswith(_MEDMIJ)
         how = reader(headers.get("content-type", ""), address.release, medmij=medmij)
@@ -110,12 +110,17 @@ def pairs_of(raw: bytes) -> list[tuple[str, str]]:
         raise BadValue("the parameters are not readable, or too many") from fault
 
 
-def query_of(ask: Ask, type_: str, pairs: Sequence[tuple[str, str]]) -> Query:
-    """The query of these parameters; a BSN is never asked, since questions are kept and shown."""
+def query_of(
+    ask: Ask, type_: str, pairs: Sequence[tuple[str, str]], *, strict: bool = False
+) -> Query:
+    """The query of these parameters; a BSN is never asked, since questions are kept and shown.
+
+    `strict`: also when the caller prefers lenient handling.
+    """
     for name, value in pairs:
         if elfproef.hide_in_address(f"{name}={value}")[1]:
             raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
-    lenient = ask.prefer("handling", "strict") == "lenient"
+    lenient = not strict and ask.prefer("handling", "strict") == "lenient"
     known, base = ask.parameters, ask.base
     return parse(ask.address.release, type_, pairs, lenient=lenient, base=base, parameters=known)
 

@@ -6,22 +6,30 @@ Source: http://hl7.org/fhir/R4/http.html#transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pgo.errors import BadRequest, BadValue, Missing, PgoError, TooLarge, Unprocessable, Unsupported
-from pgo.fhir import bsn
+from pgo.fhir import bsn, patch, unless
+from pgo.fhir.elements import Release
+from pgo.fhir.patch import Patch
+from pgo.fhir.unless import Unless
 
 BATCH_ENTRIES: Final = 200
 TRANSACTION_ENTRIES: Final = 100
-_ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "GET": 3, "HEAD": 3}
+_ORDER: Final = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
 _URNS: Final = ("urn:uuid:", "urn:oid:")
 _LINKS: Final = frozenset({"url", "valueUri", "valueUrl", "valueUuid", "valueOid"})
-_UNOFFERED: Final = ("ifNoneExist", "ifNoneMatch", "ifModifiedSince")
+_CONDITIONS: Final = {
+    "ifNoneExist": {"POST"},
+    "ifMatch": {"PUT", "PATCH", "DELETE"},
+    "ifNoneMatch": {"GET", "HEAD"},
+    "ifModifiedSince": {"GET", "HEAD"},
+}
 _CONDITIONAL: Final = re.compile(r"[A-Za-z]+\?")
 _REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
 
@@ -32,6 +40,10 @@ class Op:
 
     `id` is "" for a create; `if_match` the version demanded, if any; `query` the part of the
     address after "?" for reads; `fault` what is already known to be wrong with it.
+
+    `condition` is the search that says which resource is meant (PUT, PATCH, DELETE) or must not
+    be there (POST), as written; `met` the id of what such a POST found; `unless` what the reader
+    has already.
     """
 
     method: str
@@ -45,6 +57,10 @@ class Op:
     place: str = ""
     index: int = 0
     fault: PgoError | None = None
+    condition: str | None = None
+    met: str = ""
+    patch: Patch | None = None
+    unless: Unless | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,7 @@ class Asked:
     ops: tuple[Op, ...]
 
     def ordered(self) -> list[Op]:
-        """DELETE, POST, PUT, GET: the order the specification demands."""
+        """DELETE, POST, PUT and PATCH, GET: the order the specification demands."""
         return sorted(self.ops, key=lambda op: _ORDER[op.method])
 
 
@@ -89,7 +105,7 @@ def opened(tree: dict[str, Any]) -> tuple[str, list[Any]]:
     return kind, entries
 
 
-def read_bundle(tree: dict[str, Any]) -> Asked:
+def read_bundle(tree: dict[str, Any], release: Release = "r4") -> Asked:
     """The operations of a batch or transaction Bundle; in a batch each bears its own fault.
 
     Raises:
@@ -97,20 +113,20 @@ def read_bundle(tree: dict[str, Any]) -> Asked:
     """
     kind, entries = opened(tree)
     one = _apart if kind == "batch" else _op
-    ops = tuple(one(entry, index) for index, entry in enumerate(entries))
+    ops = tuple(one(entry, index, release) for index, entry in enumerate(entries))
     if kind == "transaction":
         _no_duplicates(ops)
     return Asked(kind, ops)
 
 
-def _apart(entry: Any, index: int) -> Op:
+def _apart(entry: Any, index: int, release: Release) -> Op:
     try:
-        return _op(entry, index)
+        return _op(entry, index, release)
     except PgoError as fault:
         return Op("GET", "", place=f"Bundle.entry[{index}]", index=index, fault=fault)
 
 
-def _op(entry: Any, index: int) -> Op:
+def _op(entry: Any, index: int, release: Release) -> Op:
     place = f"Bundle.entry[{index}]"
     request = entry.get("request") if isinstance(entry, dict) else None
     if not isinstance(request, dict):
@@ -118,22 +134,38 @@ def _op(entry: Any, index: int) -> Op:
     method, url = request.get("method"), request.get("url")
     if not isinstance(method, str) or method not in _ORDER:
         raise Unsupported(
-            "method is GET, HEAD, POST, PUT or DELETE", place=f"{place}.request.method"
+            "method is GET, HEAD, POST, PUT, PATCH or DELETE", place=f"{place}.request.method"
         )
     if not isinstance(url, str) or not url:
         raise Missing("a request needs a url", place=f"{place}.request.url")
-    for name in _UNOFFERED:
-        if name in request:
-            detail = "conditional interactions are not offered"
-            raise Unsupported(detail, place=f"{place}.request.{name}")
     op = _addressed(method, url, place)
     op.index = index
-    if "ifMatch" in request:
-        op.if_match = version_of(str(request["ifMatch"]), f"{place}.request.ifMatch")
+    _conditions(op, request, f"{place}.request")
     op.full_url = entry["fullUrl"] if isinstance(entry.get("fullUrl"), str) else ""
     op.tree = entry.get("resource")
     _fits(op)
+    if method == "PATCH":
+        op.patch = patch.of_resource(op.tree, release, f"{place}.resource")
     return op
+
+
+def _conditions(op: Op, request: dict[str, Any], place: str) -> None:
+    """What else the request demands; a condition that does not go with its method is refused."""
+    for name, methods in _CONDITIONS.items():
+        if name in request and op.method not in methods:
+            raise Unsupported(
+                "this condition does not go with this method", place=f"{place}.{name}"
+            )
+    if "ifNoneExist" in request:
+        op.condition = asked_of(str(request["ifNoneExist"]), op.type)
+    if "ifMatch" in request:
+        op.if_match = version_of(str(request["ifMatch"]), f"{place}.ifMatch")
+    op.unless = unless.of_entry(request, place)
+
+
+def asked_of(condition: str, type_: str) -> str:
+    """The search of If-None-Exist, without what may stand before it: `?` or `Type?`."""
+    return condition.removeprefix(f"{type_}?").removeprefix("?")
 
 
 def _addressed(method: str, url: str, place: str) -> Op:
@@ -146,27 +178,28 @@ def _addressed(method: str, url: str, place: str) -> Op:
         if len(rest) > 1 or (rest and query):
             raise Unsupported("in a Bundle, read Type/id or search Type?…", place=where)
         return Op(method, type_, query=query, path=path.strip("/"), place=place)
-    if query:
-        raise Unsupported("conditional interactions are not offered", place=where)
-    if len(rest) != (0 if method == "POST" else 1):
-        raise BadValue("POST goes to Type, PUT and DELETE to Type/id", place=where)
+    if "?" in url and not rest and method != "POST":
+        return Op(method, type_, condition=query, place=place)
+    if "?" in url or len(rest) != (0 if method == "POST" else 1):
+        raise BadValue("POST goes to Type, others to Type/id or Type?…", place=where)
     if rest and not _ID.fullmatch(rest[0]):
         raise BadValue("this is not an id", place=where)
     return Op(method, type_, id=rest[0] if rest else "", place=place)
 
 
 def _fits(op: Op) -> None:
-    if op.method in {"POST", "PUT"}:
+    if op.method in {"POST", "PUT", "PATCH"}:
         place = f"{op.place}.resource"
         if not isinstance(op.tree, dict):
             raise Missing("this entry needs a resource", place=place)
-        same_type(op, place)
+        if op.method != "PATCH":
+            same_type(op, place)
     elif op.tree is not None:
         raise BadRequest("this entry has no use for a resource", place=f"{op.place}.resource")
 
 
 def same_type(op: Op, place: str) -> None:
-    """The resource is of the type, and has the id, that the address names.
+    """The resource is of the type, and has the id, that the address names, if it names one.
 
     Raises:
         BadValue: it is not.
@@ -174,7 +207,7 @@ def same_type(op: Op, place: str) -> None:
     tree = op.tree or {}
     if tree.get("resourceType") != op.type:
         raise BadValue("the resource is of another type than its address", place=place)
-    if op.method == "PUT" and tree.get("id") != op.id:
+    if op.method == "PUT" and op.condition is None and tree.get("id") != op.id:
         raise BadValue("the resource's id is not the id in its address", place=f"{place}.id")
 
 
@@ -205,11 +238,12 @@ def resolve(
 ) -> dict[str, Any]:
     """A copy of the resource with references that `names` knows replaced, member order kept.
 
-    `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one. A
-    reference to an id that is a BSN is masked: no record here has such an id.
+    `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one; what
+    other conditional references mean is in `names`. A reference to an id that is a BSN is masked:
+    no record here has such an id.
 
     Raises:
-        Unprocessable: an urn:uuid that no entry bears, another conditional reference, or an id
+        Unprocessable: an urn:uuid that no entry bears, a conditional reference, or an id
             inside the resource that is a BSN.
     """
     own = {"id": tree["id"]} if "id" in tree else {}  # whether this may stay is not judged here
@@ -275,8 +309,24 @@ def _reference(value: str, names: Mapping[str, str], patient: str) -> str:
     if value.startswith(_URNS):
         raise _Lost("this reference is to nothing in the Bundle")
     if _CONDITIONAL.match(value):
-        raise _Lost("conditional references are to Patient only")
+        raise _Lost("this reference is a search that is not offered here")
     return value
+
+
+def conditional(tree: Any, place: str) -> Iterator[tuple[str, str, str]]:
+    """Each conditional reference in a resource but those to Patient: type, search, place."""
+    left: list[tuple[Any, str]] = [(tree, place)]
+    while left:
+        here, place = left.pop()
+        if type(here) is list:
+            left += [(one, f"{place}[{n}]") for n, one in enumerate(here)]
+        elif type(here) is dict:
+            reference = here.get("reference")
+            if type(reference) is str and _CONDITIONAL.match(reference):
+                type_, _, asked = reference.partition("?")
+                if type_ != "Patient":
+                    yield type_, asked, f"{place}.reference"
+            left += [(v, f"{place}.{k}") for k, v in here.items() if type(v) in (dict, list)]
 
 
 def _narrative(text: str, names: Mapping[str, str]) -> str:

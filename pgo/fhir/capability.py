@@ -13,6 +13,7 @@ from pgo.fhir.elements import Release
 from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
+_ON_ALL: Final = ("transaction", "batch", "history-system")
 _DATE: Final = "2026-11-22"
 
 
@@ -32,13 +33,14 @@ def capability(release: Release, base: str, searches: Parameters) -> bytes:
         "software": {"name": "pgo", "version": __version__},
         "implementation": {"description": "Personal health record", "url": base},
         "fhirVersion": _VERSIONS[release],
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        "patchFormat": ["application/json-patch+json", "application/merge-patch+json"],
         "rest": [
             {
                 "mode": "server",
                 "security": _security(release, base),
                 "resource": [_resource(searches, type_, offered) for type_ in types],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": code} for code in _ON_ALL],
                 "operation": _operations(release),
             }
         ],
@@ -82,9 +84,10 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
         "versioning": "versioned-update",
         "readHistory": True,
         "updateCreate": True,
-        "conditionalCreate": False,
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
         "searchParam": [
             {"name": p.code, "definition": p.url, "type": p.type}
             for p in parameters.values()

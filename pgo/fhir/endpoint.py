@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
-from pgo.errors import BadValue, NotFound, PgoError
+from pgo.errors import NotFound, PgoError
 from pgo.fhir import answers, elfproef, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
@@ -25,6 +25,8 @@ from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation, form_asked, no_parameters, pairs_of, query_of, read_ask
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
+from pgo.fhir.spans import span
+from pgo.fhir.unless import of_headers
 from pgo.vault import Vault
 from pgo.web import (
     Answer,
@@ -37,7 +39,6 @@ from pgo.web import (
 
 __all__ = ["Ask", "Doors", "Fhir", "Operation", "offered"]
 
-_HISTORY: Final = 50
 _LARGE: Final = 200_000
 
 
@@ -151,27 +152,30 @@ async def _drawn(reply: Reply, form: Format, release: Release) -> Answer:
 async def _read(ask: Ask, vault: Vault) -> Reply:
     address = ask.address
     no_parameters(ask)
-    return answers.resource(await vault.read(address.release, address.type, address.id))
+    unless = of_headers(ask.headers)
+    found = await vault.read(address.release, address.type, address.id)
+    return answers.resource(found, unless=unless)
 
 
 async def _vread(ask: Ask, vault: Vault) -> Reply:
     address = ask.address
     no_parameters(ask)
+    unless = of_headers(ask.headers)
     found = await vault.vread(address.release, address.type, address.id, address.version)
-    return answers.resource(found)
+    return answers.resource(found, unless=unless)
 
 
 async def _history(ask: Ask, vault: Vault) -> Reply:
-    address, count = ask.address, _HISTORY
-    for name, value in ask.pairs:
-        if name != "_count" or not value.isdecimal():
-            raise BadValue("history knows _count only", place=name[:64])
-        count = max(1, min(int(value[:6]), 200))
-    page = await vault.history(address.release, address.type, address.id, count)
-    link = f"{ask.base}/{address.type}/{address.id}/_history"
-    if ask.pairs:
-        link += f"?{answers.query_text(ask.pairs)}"
-    return Reply(200, answers.history(page, ask.base, [("self", link)]))
+    address = ask.address
+    asked = answers.query_text(ask.pairs)
+    page = await vault.history(address.release, address.type, address.id, span(ask.pairs), asked)
+    home = "/".join(filter(None, (ask.base, address.type, address.id, "_history")))
+    links = [("self", f"{home}?{asked}" if asked else home)]
+    if page.cursor:
+        kept = [pair for pair in ask.pairs if pair[0] != "_cursor"]
+        after = answers.query_text([*kept, ("_cursor", page.cursor)])
+        links.append(("next", f"{home}?{after}"))
+    return Reply(200, answers.history(page, ask.base, links))
 
 
 async def _search(ask: Ask, vault: Vault) -> Reply:
@@ -191,14 +195,21 @@ _INTERACTIONS: Final[dict[str, Operation]] = {
     "read": _read,
     "vread": _vread,
     "history-instance": _history,
+    "history-type": _history,
+    "history-system": _history,
     "search-type": _search,
     "create": writing.create,
     "update": writing.update,
+    "patch": writing.patch,
     "delete": writing.delete,
     "bundle": writing.bundle,
 }
 
 
+_ON_ALL: Final = frozenset({"bundle", "history-system"})
+"""What is offered for the whole dossier, not for one resource type."""
+
+
 def offered() -> tuple[str, ...]:
     """The interactions this endpoint has, by FHIR's names, for the capability statement."""
-    return tuple(name for name in _INTERACTIONS if name != "bundle")
+    return tuple(name for name in _INTERACTIONS if name not in _ON_ALL)

@@ -11,6 +11,7 @@ from pgo.fhir import bsn, text, validate, xml
 from pgo.fhir.bundle import opened
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Reader
+from pgo.fhir.patch import Patch, apply
 
 _MOST_ISSUES = 50
 
@@ -38,6 +39,22 @@ def incoming(release: Release, raw: bytes, reader: Reader = "json") -> dict[str,
     bsn.mask(tree)
     validate.check(release, tree)
     return tree
+
+
+def patched(
+    release: Release, patch: Patch, tree: dict[str, Any], place: str = ""
+) -> dict[str, Any]:
+    """What a patch makes of a resource, fit to be kept as if it had been sent whole.
+
+    Raises:
+        Unprocessable: the patch does not fit, or the result is not valid, with every place.
+    """
+    made = apply(patch, tree, release)
+    bsn.mask(made)
+    wrong = entry_issues(release, made, place or str(made.get("resourceType")))
+    if wrong:
+        raise Unprocessable("the result of the patch is not valid", issues=tuple(wrong))
+    return made
 
 
 async def incoming_bundle(

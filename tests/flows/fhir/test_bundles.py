@@ -166,7 +166,8 @@ def wrong_entries(fresh):
     return {
         "no request": ({"resource": fresh.weight()}, 400, f"{at}.request"),
         "no entry": ("x", 400, f"{at}.request"),
-        "patch": (bare("PATCH", "Observation/a"), 400, f"{at}.request.method"),
+        "patch": (bare("PATCH", "Observation/a"), 400, f"{at}.resource"),
+        "no method": (bare("TRACE", "Observation/a"), 400, f"{at}.request.method"),
         "no url": (bare("GET", ""), 400, f"{at}.request.url"),
         "absolute": (bare("GET", "https://x.nl/fhir/Observation/1"), 400, f"{at}.request.url"),
         "no type": (bare("GET", "observation"), 400, f"{at}.request.url"),

@@ -253,12 +253,10 @@ def test_members_keep_their_place_when_id_and_meta_were_there(fresh):
 @pytest.mark.parametrize(
     ("method", "address", "allowed"),
     [
-        ("PUT", "Observation", "GET, HEAD, POST"),
-        ("DELETE", "Observation", "GET, HEAD, POST"),
-        ("DELETE", "Observation?status=final", "GET, HEAD, POST"),
-        ("PUT", "Observation?identifier=a|b", "GET, HEAD, POST"),
-        ("POST", "Observation/x", "GET, HEAD, PUT, DELETE"),
-        ("PATCH", "Observation/x", "GET, HEAD, PUT, DELETE"),
+        ("OPTIONS", "Observation", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+        ("POST", "Observation/x", "GET, HEAD, PUT, PATCH, DELETE"),
+        ("POST", "_history", "GET, HEAD"),
+        ("PUT", "Observation/_history", "GET, HEAD"),
         ("PUT", "Observation/x/_history/1", "GET, HEAD"),
         ("DELETE", "Observation/x/_history/1", "GET, HEAD"),
         ("POST", "Observation/x/_history", "GET, HEAD"),
@@ -295,8 +293,8 @@ def test_a_method_that_is_not_offered_is_answered_with_those_that_are(
         "$bestaat-niet",
         "Observation/$lastn",
         "Observation/x/$everything",
-        "_history",
-        "Observation/_history",
+        "_history/1",
+        "Observation/_history/1",
         "MedicinalProduct_",
     ],
 )
@@ -368,19 +366,11 @@ def test_read_and_change_know_no_parameters(fresh):
         marjan.post("Observation?x=1", json=fresh.weight()),
         marjan.put(f"Observation/{id_}?x=1", json=fresh.weight(id=id_)),
         marjan.delete(f"Observation/{id_}?x=1"),
-        marjan.get(f"Observation/{id_}/_history?_since=2020"),
+        marjan.get(f"Observation/{id_}/_history?_sort=_lastUpdated"),
     ):
         assert answer.status_code == 400
         assert fresh.place(answer)
     assert marjan.get(f"Observation/{id_}").headers["etag"] == 'W/"1"'
-
-
-def test_a_conditional_create_is_refused_and_stores_nothing(fresh):
-    answer = fresh.as_().post(
-        "Observation", json=fresh.weight(), headers={"If-None-Exist": "identifier=a|b"}
-    )
-    assert (answer.status_code, fresh.place(answer)) == (400, "If-None-Exist")
-    assert fresh.commits() == 2
 
 
 def test_the_dossier_of_the_token_is_the_same_as_the_one_in_the_address(fresh):
