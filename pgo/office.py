@@ -124,6 +124,13 @@ class Office(Vault):
         rules = {kind: len(image.rules(kind)) for kind in ("grant", "relation", "seal")}
         return {"dossier": self.client, "commits": image.n, "resources": types, "rules": rules}
 
+    async def reindex(self) -> int:
+        """Make all index rows anew from the texts and keep the image; how many resources."""
+        async with self.call("dossier-reindex"):
+            count = await self.dossier.reindex(everything=True)
+            await self.dossier.keep_image()
+        return count
+
     async def token_given(self, person: str, approved: dict[str, str] | None) -> None:
         """Write down that a token was made for this dossier; tell the client if approved."""
         async with self.call("dossier-token", note=f"as {person}") as call:

@@ -148,6 +148,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
     "operator": (
         ("dossier-create", "C", frozenset(), True),
         ("dossier-show", "R", frozenset(), True),
+        ("dossier-reindex", "U", frozenset(), False),
         ("dossier-erase", "D", frozenset(), True),
         ("dossier-token", "C", frozenset(), True),
         ("approve", "E", frozenset(), True),

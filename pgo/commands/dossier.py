@@ -75,6 +75,30 @@ def shown(
     show(with_house(work), as_json=as_json)
 
 
+@app.command()
+def reindex(
+    dossier: Annotated[str, typer.Option(help="One dossier; left out: all of them.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the search index anew from the stored texts.
+
+    A server does this by itself, for what needs it, when it opens a dossier that was written with
+    other search parameters. This does it beforehand.
+    """
+
+    async def work(house: House) -> list[dict[str, Any]]:
+        if dossier:
+            await must_exist(house, dossier)
+        names = [dossier] if dossier else await dossiers(house)
+        with Progress(console=err, transient=True) as bar:
+            return [
+                {"dossier": client, "resources": await Office(house, client).reindex()}
+                for client in bar.track(names, description="reindex")
+            ]
+
+    show(with_house(work), as_json=as_json)
+
+
 def import_(
     dossier: DossierId,
     release: Annotated[str, typer.Option(help="r4 or stu3.")],

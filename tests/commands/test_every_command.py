@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = [
     *("serve", "demo", "import", "export", "token", "approve", "bench"),
-    *("dossier create", "dossier list", "dossier show"),
+    *("dossier create", "dossier list", "dossier show", "dossier reindex"),
     *(f"{kind} {verb}" for kind in ("account", "app", "provider") for verb in ("add", "list")),
     *(f"{kind} disable" for kind in ("account", "app", "provider", "link")),
     *("link add", "link list", "link code", "provider assert"),
