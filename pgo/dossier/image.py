@@ -36,6 +36,7 @@ CREATE INDEX ver_n ON ver (n, rid);
 CREATE TABLE facet (fid INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE ident (org TEXT, rel TEXT, type TEXT, system TEXT, value TEXT, rid INTEGER,
   PRIMARY KEY (org, rel, type, system, value)) WITHOUT ROWID;
+CREATE INDEX ident_rid ON ident (rid);
 CREATE TABLE rule (kind TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE answer (name TEXT PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE log (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL);
@@ -171,6 +172,7 @@ class Image:
         tables.remove(self.db, rid)
         if live:
             tables.insert(self.db, rid, change.rows)
+        self.db.execute("DELETE FROM ident WHERE rid=?", (rid,))
         self.db.executemany(
             "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
             [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],

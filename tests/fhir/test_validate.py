@@ -328,3 +328,15 @@ def test_published_examples_are_accepted(release, folder, least):
             wrong[file.name] = {re.sub(r"\[\d+\]", "", one.place) for one in issues}
     assert wrong == {}
     assert all(places == {"Observation.text.div"} for places in wrong.values())
+
+
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+def test_an_extension_may_say_why_its_value_is_not_there(release):
+    reason = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}
+    beside = {"extension": [reason | {"valueCode": "masked"}]}
+    for value in ("String", "DateTime", "Decimal", "Boolean"):
+        extension = {"url": "http://example.nl/x", f"_value{value}": beside}
+        basic = {"resourceType": "Basic", "code": {"text": "x"}, "extension": [extension]}
+        assert validate.validate(release, basic) == ()
+        basic["extension"] = [extension | {"_valueOnbekend": beside}]
+        assert validate.validate(release, basic)
