@@ -286,15 +286,6 @@ class Vault(Door):
             found.append(Found(row, raw, included=place >= len(rows)))
         return found
 
-    async def in_two(self, row: Row) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A version's tree, parted: what the caller may see of it, and the members he may not."""
-        raw = (await self.dossier.texts([row]))[0]
-        tree, facet = text.reread(raw), self.dossier.image.facets[row.facet]
-        if row.type != "Patient" or not closed_parts(self.held_verdict, facet):
-            return tree, {}
-        shown = text.reread(masked(self.held_verdict, raw, facet))
-        return shown, {name: value for name, value in tree.items() if name not in shown}
-
     # --- changing ------------------------------------------------------------------------------
 
     async def change(
