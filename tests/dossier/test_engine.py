@@ -310,7 +310,10 @@ async def test_reads_of_a_transaction_see_its_changes(home, make):
         Op("GET", "Observation", path="Observation", query="code=code-3", index=1),
     ]
     done = await home.vault(client).change(
-        "transaction", "r4", ops, queries=lambda op: parse("r4", op.type, [("code", "code-3")])
+        "transaction",
+        "r4",
+        ops,
+        queries=lambda *_: parse("r4", "Observation", [("code", "code-3")]),
     )
     assert done[1].page.total == 1
     assert done[1].page.found[0].row.id == done[0].row.id

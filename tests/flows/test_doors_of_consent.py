@@ -248,11 +248,33 @@ def doors(name: str, patient: str):
     yield "put wrong", "PUT", name, body | {"id": "anders"}, {}
     yield "delete", "DELETE", name, None, {}
     yield "delete if-match", "DELETE", name, None, {"If-Match": 'W/"9"'}
+    yield from conditional_doors(type_, id_, body)
     for kind in ("batch", "transaction"):
         yield f"{kind} get", "POST", "", bundle(kind, "GET", name), {}
         yield f"{kind} search", "POST", "", bundle(kind, "GET", f"{type_}?_id={id_}"), {}
         yield f"{kind} put", "POST", "", bundle(kind, "PUT", name, body), {}
         yield f"{kind} delete", "POST", "", bundle(kind, "DELETE", name), {}
+
+
+def conditional_doors(type_: str, id_: str, body: dict):
+    """The same, by a question about the resource; what is not offered is equal all the same."""
+    patch = [{"op": "add", "path": "/language", "value": "nl"}]
+    media = {"content-type": "application/json-patch+json"}
+    yield "patch", "PATCH", f"{type_}/{id_}", patch, media
+    yield "patch if-match", "PATCH", f"{type_}/{id_}", patch, media | {"If-Match": 'W/"9"'}
+    question = f"{type_}?_id={id_}"
+    bare = {name: value for name, value in body.items() if name != "id"}
+    yield "conditional delete", "DELETE", question, None, {}
+    yield "conditional patch", "PATCH", question, patch, media
+    if type_ != "Appointment":
+        yield "conditional update", "PUT", question, bare, {}
+        yield "conditional create", "POST", type_, bare, {"If-None-Exist": f"_id={id_}"}
+    for way in ("supporting-info", "actor", "based-on"):
+        yield f"chain {way}", "GET", f"Appointment?{way}:{type_}._id={id_}", None, {}
+    for target in ("Patient", "Practitioner", "Appointment"):
+        for way in ("patient", "subject", "performer", "actor", "target", "item", "author"):
+            asked = f"{target}?_has:{type_}:{way}:_id={id_}"
+            yield f"_has {target} {way}", "GET", asked, None, {}
 
 
 @pytest.mark.parametrize("who", ["sam", "nina"])
@@ -273,7 +295,8 @@ def test_every_door_answers_about_something_hidden_as_about_nothing(
             content = None if body is None else orjson.dumps(body)
             media = {"content-type": "application/fhir+json"} if content else {}
             base = f"{served.fhir(KEY)}/{address}".rstrip("/")
-            answer = http.request(method, base, content=content, headers=headers | media)
+            answer = http.request(method, base, content=content, headers=media | headers)
+            assert answer.status_code < 500, (what, answer.text)
             said.append((what, *told(answer, name)))
             if what in {"read", "head", "history", "delete"} or what.startswith(("if-", "vread")):
                 assert answer.status_code in {404, 403 if who == "sam" else 404}
@@ -326,6 +349,47 @@ def test_an_include_brings_what_visible_appointments_refer_to(sam, anna):
     assert names == {f"Patient/{anna.patient}", "Practitioner/zichtbaar", "Location/zichtbaar"}
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Patient?_revinclude=*",
+        "Patient?_revinclude=Observation:subject",
+        "Patient?_revinclude=Observation:patient&_revinclude=MedicationRequest:patient",
+        "Appointment?_revinclude=Provenance:target",
+        "Practitioner?_revinclude=Observation:performer",
+        "Practitioner?_revinclude=Composition:author",
+        "Appointment?_include=*&_revinclude=*&_include:iterate=*&_revinclude:iterate=*",
+    ],
+)
+def test_no_include_the_other_way_brings_what_is_hidden(address, sam):
+    found = sam.get(address)
+    assert found.status_code == 200, found.text
+    for entry in found.json()["entry"]:
+        name = f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
+        assert name not in HIDDEN
+
+
+def test_guessing_along_references_gains_no_bit(sam, as_anna):
+    """A hidden value cannot be found by halving: every guess is answered the same."""
+    for question in (
+        "Patient?_has:Observation:patient:value-quantity={}",
+        "Patient?_has:Observation:patient:code={}",
+        "Practitioner?_has:Observation:performer:value-quantity={}",
+        "Appointment?supporting-info:Observation.value-quantity={}",
+        "Appointment?supporting-info:Observation.code={}",
+        "Appointment?supporting-info:Observation.date={}",
+        "Appointment?supporting-info:Observation.performer:Practitioner.family={}",
+    ):
+        said = set()
+        for guess in ("gt7", "gt7.5", "lt8", "7.25", "4548-4", "ge2026-01-01", "Dicht", "x"):
+            answer = sam.get(question.format(guess))
+            if answer.status_code == 200:
+                said.add((answer.json()["total"], "entry" in answer.json()))
+        assert said == {(0, False)}, question
+    seen = as_anna.get("Patient?_has:Observation:patient:value-quantity=gt7").json()
+    assert seen["total"] == 1, "the question itself is a good one"
+
+
 def test_order_does_not_depend_on_what_is_hidden(sam):
     for code in ("date", "actor", "supporting-info", "based-on", "reason-reference", "_id"):
         ids = [e["resource"]["id"] for e in sam.get(f"Appointment?_sort={code}").json()["entry"]]
@@ -370,6 +434,25 @@ def test_a_reference_to_something_hidden_is_taken_like_one_to_nothing(nina, anna
         said.append((answer.status_code, set(answer.headers), text_[:60]))
         assert nina.delete(f"Appointment/{own}").status_code == 204
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_condition_does_not_match_what_is_hidden(method, nina, anna):
+    tree = appointment("", "2026-08-03T10:00:00Z", patient=anna.patient)
+    said = []
+    for id_ in ("verzegeld", uuid.uuid4().hex[:9]):
+        asked = {
+            "POST": ("Appointment", {"If-None-Exist": f"_id={id_}"}),
+            "PUT": (f"Appointment?_id={id_}", {}),
+        }
+        address, headers = asked[method]
+        answer = nina.request(method, address, json=tree, headers=headers)
+        said.append((answer.status_code, set(answer.headers), answer.json()["meta"]["versionId"]))
+        assert nina.delete(f"Appointment/{answer.json()['id']}").status_code == 204
+    assert said[0] == said[1]
+    assert said[0][0] == 201
+    seen = {"If-None-Exist": "_id=een"}
+    assert nina.post("Appointment", json=tree, headers=seen).status_code == 200
 
 
 def test_a_subject_elsewhere_is_refused_whether_it_exists_or_not(nina, served, anna):

@@ -238,7 +238,7 @@ async def test_calls_without_a_dossier_are_in_the_system_trail(inside):
         ("GET", "/dossiers", token, 200),
         ("GET", "/dossiers", {}, 401),
         ("POST", "/koppelingen", token, 403),
-        ("PATCH", f"{base}/fhir/r4/Encounter/x", token, 405),
+        ("PUT", f"{base}/fhir/r4/metadata", token, 405),
         ("GET", f"{base}/fhir/r4/een/twee/drie", token, 404),
         ("GET", f"{base}/fhir/r4/Bestaatniet", token, 404),
         ("GET", f"/dossiers/{'0' * 32}/fhir/r4/Patient", token, 404),
