@@ -154,7 +154,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             capability=lambda release, base: capability(release, base, searches[release]),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
-            operations={**operations(house), "$lastn": lastn},
+            operations={**operations(house), "Observation/$lastn": lastn},
         )
     )
     offer = Offer(_exchange(house, door))

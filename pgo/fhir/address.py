@@ -97,6 +97,9 @@ def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
     if parts[1] == "_history" and len(parts) == 2:  # noqa: PLR2004 - Type/_history
         _only(method, "GET", "HEAD")
         return "history-type", parts[0], "", 0, "/{type}/_history"
+    if _OPERATION.fullmatch(parts[1]) and len(parts) == 2:  # noqa: PLR2004 - Type/$operation
+        _only(method, "GET", "HEAD")
+        return parts[1], parts[0], "", 0, "/{type}/$"
     if not _ID.fullmatch(parts[1]):
         raise NotFound("there is no such address")
     return _on_instance(method, parts)

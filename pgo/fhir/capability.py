@@ -13,6 +13,7 @@ from pgo.fhir.elements import Release
 from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
+_LASTN: Final = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
 _ON_ALL: Final = ("transaction", "batch", "history-system")
 _DATE: Final = "2026-11-22"
 
@@ -96,14 +97,19 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
     }
     if includes:
         described["searchInclude"] = [*includes, "*"]
+    if type_ == "Observation" and searches.release == "r4":
+        described["operation"] = [_operation("r4", "lastn", _LASTN)]
     return described
 
 
 def _operations(release: str) -> list[dict[str, Any]]:
     definition = "https://pgo.example/fhir/OperationDefinition/wie-keek"
-    return [
-        {
-            "name": "wie-keek",
-            "definition": {"reference": definition} if release == "stu3" else definition,
-        }
-    ]
+    found = [_operation(release, "wie-keek", definition)]
+    return [*found, _operation(release, "lastn", _LASTN)] if release == "stu3" else found
+
+
+def _operation(release: str, name: str, definition: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "definition": {"reference": definition} if release == "stu3" else definition,
+    }

@@ -119,7 +119,8 @@ class Fhir:
     async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
         name = ask.address.interaction
         if name.startswith("$"):
-            operation = self._doors.operations.get(name)
+            type_ = ask.address.type
+            operation = self._doors.operations.get(f"{type_}/{name}" if type_ else name)
             if operation is None:
                 raise NotFound("there is no such operation")
             return await operation(ask, vault)

@@ -20,8 +20,8 @@ from pgo.dossier.image import Image, Row
 from pgo.errors import BadValue, Missing, TooCostly, Unsupported
 from pgo.fhir import answers, text
 from pgo.fhir.answers import Reply
-from pgo.fhir.endpoint import Ask
-from pgo.fhir.query import Query, parse
+from pgo.fhir.ask import Ask, query_of
+from pgo.fhir.query import Query
 from pgo.fhir.tables import name_number
 from pgo.vault import Found, Page, Vault
 
@@ -78,8 +78,7 @@ def question(ask: Ask) -> tuple[Query, int]:
     if len(wanted) > 1 or any(not _MAX.fullmatch(value) for value in wanted):
         raise BadValue("write one whole number, 1 or more", place="max")
     pairs = [pair for pair in ask.pairs if pair[0] != "max"]
-    known = ask.parameters
-    query = parse(release, type_, pairs, lenient=False, base=ask.base, parameters=known)
+    query = query_of(ask, type_, pairs)
     if query.sort:
         raise Unsupported("this operation has an order of its own", place="_sort")
     codes = {clause.parameter.code for clause in query.clauses}
@@ -93,8 +92,7 @@ async def shown(vault: Vault, call: Any, verdict: Any, query: Query, rows: list[
     page = [] if query.counts_only else rows
     included = vault.included(verdict, query, page)
     call.touch([*page, *included], vault.dossier.image.facets)
-    for row in {row.facet: row for row in page}.values():
-        call.because(verdict.row(row))
+    vault.because_of(call, verdict, page)
     found: list[Found] = await vault.texts(page, included, {})
     return Page(tuple(found), len(rows))
 

@@ -42,6 +42,7 @@ FHIR = [
     ("GET", "/.well-known/smart-configuration", OPEN),
     ("POST", "", TOKEN),
     ("GET", "/$wie-keek", TOKEN),
+    ("GET", "/Observation/$lastn", TOKEN),
     ("GET", "/Observation", TOKEN),
     ("POST", "/Observation", TOKEN),
     ("POST", "/Observation/_search", TOKEN),
@@ -107,7 +108,7 @@ async def test_every_fhir_address_has_its_guard(http, base, method, path, guard)
 def test_every_fhir_interaction_is_in_the_snapshot():
     found = {read_address(method, "/fhir/r4" + path).interaction for method, path, _ in FHIR}
     known = {
-        *("capabilities", "smart", "bundle", "$wie-keek", "search-type", "create", "read"),
-        *("update", "delete", "history-instance", "vread"),
+        *("capabilities", "smart", "bundle", "$wie-keek", "$lastn", "search-type", "create"),
+        *("read", "update", "delete", "history-instance", "vread"),
     }
     assert found == known
