@@ -5,6 +5,8 @@ import pytest
 
 from pgo.errors import BadRequest, BadValue, NotAcceptable, UnsupportedMedia
 from pgo.fhir.formats import Format, answer_format, lenient_format, reader
+from pgo.fhir.xml import from_xml
+from pgo.web import render
 
 ANSWERED = [
     ("", "", "json"),
@@ -163,3 +165,16 @@ def test_how_a_body_is_read(sent, how):
 def test_a_body_of_another_kind_is_refused(sent):
     with pytest.raises(UnsupportedMedia):
         reader(sent, "r4")
+
+
+@pytest.mark.parametrize("place", ["Observation.status", "a\x00b", "\uffff"])
+def test_an_error_is_drawn_in_the_form_asked_for_unless_no_xml_can_hold_it(place):
+    answer = render(BadValue("No.", place=place), "fhir", form=Format("xml"), release="stu3")
+    kind = dict(answer.headers)[b"content-type"]
+    if place == "Observation.status":
+        assert kind == b"application/fhir+xml; charset=utf-8"
+        tree = from_xml(answer.body, "stu3")
+        assert tree["issue"][0]["expression"] == [place]
+    else:
+        assert kind == b"application/fhir+json; charset=utf-8"
+        assert orjson.loads(answer.body)["issue"][0]["expression"] == [place]
