@@ -526,6 +526,44 @@ def test_address_telephone_and_contacts_are_masked_and_cannot_be_searched(sam, a
     assert as_anna.get("Patient?address-city=Zwolle").json()["total"] == 1
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Appointment?patient:Patient.address-city=Zwolle",
+        "Appointment?patient:Patient.phone=0611223344",
+        "Appointment?actor:Patient.address=Kanariestraat",
+        "Appointment?patient:Patient.address:missing=false",
+    ],
+)
+def test_a_masked_address_cannot_be_guessed_along_a_reference(question, sam, as_anna):
+    assert sam.get(question).json()["total"] == 0
+    assert as_anna.get(question).json()["total"] >= 4
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Patient?_summary=text",
+        "Patient?_summary=data",
+        "Patient?_summary=true",
+        "Patient?_elements=address,telecom,contact,text",
+        "Patient?_content=Kanariestraat",
+        "Patient?_text=Kanariestraat",
+        "Appointment?_has:Patient:link:address-city=Zwolle",
+        "Patient?_revinclude=*&_include=*",
+    ],
+)
+def test_no_form_of_a_patient_shows_what_is_masked(address, sam):
+    answer = sam.get(address)
+    assert answer.status_code in {200, 400}
+    if answer.status_code == 200:
+        if "_content" in address or "_text" in address or "_has" in address:
+            assert answer.json()["total"] == 0
+        for secret in ("0611223344", "Contactpersoon", "Zwolle"):
+            assert secret not in answer.text
+        assert "Kanariestraat" not in answer.text.partition('"entry"')[2]
+
+
 def test_a_cursor_is_its_owners_and_each_page_is_decided_anew(served, anna, as_anna, nina):
     with served.client(anna.person("kim"), KEY) as kim:
         regie = f"{served.url}/dossiers/{anna.dossier}"
