@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
+from pgo import lending
 from pgo.consent.categories import SUPPORTING
 from pgo.consent.decide import decide
 from pgo.consent.model import Decision, Request, Resource, World
@@ -108,8 +109,7 @@ class Verdict:
         if own.permit:
             return own
         for source in self._referrers(row, facet, set()):
-            lent = Facet(facet.type, source, facet.labels, facet.author, facet.org, facet.seals)
-            decision = self.decide(action, lent, row.id, row.day)
+            decision = self.decide(action, lending.lending(facet, source), row.id, row.day)
             if decision.permit:
                 return decision
         return own
@@ -121,8 +121,8 @@ class Verdict:
         nobody makes a resource visible to himself by pointing at it.
         """
         found = self.image.select(
-            "SELECT s.rid FROM lnk l JOIN res s ON s.rid = l.rid"
-            " WHERE l.type=? AND l.id=? AND s.rel=? AND s.live",
+            "SELECT min(s.rid) FROM lnk l JOIN res s ON s.rid = l.rid"
+            f" WHERE l.type=? AND l.id=? AND s.rel=? AND s.live GROUP BY {self._alike()}",
             (row.type, row.id, row.rel),
         )
         fresh = [rid for (rid,) in found if rid not in seen]
@@ -138,6 +138,13 @@ class Verdict:
                 given.add(referrer.categories)
                 yield referrer.categories
 
+    def _alike(self) -> str:
+        """Rows `s` about which one decision holds: those of one facet, if a facet settles it."""
+        if self.edges or self.named:
+            return "s.rid"
+        others = [str(f) for f, facet in self.image.facets.items() if facet.type in SUPPORTING]
+        return f"CASE WHEN s.facet IN ({','.join(others)}) THEN -s.rid ELSE s.facet END"
+
     def _wrote(self, facet: Facet) -> bool:
         asker = self.ask("lezen", Resource())
         return facet.author == asker.actor or (bool(facet.org) and facet.org == asker.org)
@@ -149,7 +156,13 @@ class Verdict:
         wanted = None if types is None else frozenset(types)
         parts = self._plain_parts(wanted)
         support = SUPPORTING if wanted is None else SUPPORTING & wanted
-        rids = self._support_rids(rel, support) if support else []
+        rids: list[int] = []
+        if support and (self.edges or self.named):
+            rids = self._support_rids(rel, support)
+        elif support:
+            parts += lending.parts(
+                self.image.facets, support, lambda f: self.decide("lezen", f).permit, self._wrote
+            )
 
         def on(alias: str) -> tuple[str, list[Any]]:
             made = [part.replace("§", alias) for part in parts]
