@@ -29,7 +29,7 @@ class Call:
     written: bool = False
     _grants: dict[str, None] = field(default_factory=dict)
     _obligations: dict[str, None] = field(default_factory=dict)
-    _categories: Counter[str] = field(default_factory=Counter)
+    _categories: dict[str, int] = field(default_factory=dict)
     _labels: set[str] = field(default_factory=set)
     _resources: list[str] = field(default_factory=list)
     _reasons: dict[str, None] = field(default_factory=dict)
@@ -50,13 +50,19 @@ class Call:
 
     def touch(self, rows: Iterable[Row], facets: dict[int, Facet]) -> None:
         """Remember what was shown or changed."""
-        for row in rows:
-            self.touched(f"{row.type}/{row.id}@{row.ver}", facets[row.facet])
+        shown = list(rows)
+        self._resources += [f"{row.type}/{row.id}@{row.ver}" for row in shown]
+        for fid, count in Counter([row.facet for row in shown]).items():
+            self._of(facets[fid], count)
 
     def touched(self, name: str, facet: Facet) -> None:
         """Remember one resource, as Type/id@version."""
         self._resources.append(name)
-        self._categories.update(facet.categories or (facet.type,))
+        self._of(facet, 1)
+
+    def _of(self, facet: Facet, count: int) -> None:
+        for category in facet.categories or (facet.type,):
+            self._categories[category] = self._categories.get(category, 0) + count
         self._labels.update(facet.labels, facet.seals)
 
     @property

@@ -286,9 +286,8 @@ class Changing:
                 outcome = _read_now(one.op, found[0])
             else:
                 more = bool(one.rows and one.rest)
-                cursor = (
-                    await self.vault.keep_cursor(one.query, one.op.query, one.rest) if more else ""
-                )
+                rest = [(row.rid, row.ver) for row in one.rest]
+                cursor = await self.vault.keep_cursor(one.query, one.op.query, rest) if more else ""
                 page = Page(tuple(found), len(one.rows) + len(one.rest), cursor)
                 outcome = Outcome(one.op, 200, page=page, query=one.query)
             self._outcomes[one.op.index] = outcome

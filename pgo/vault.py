@@ -6,17 +6,16 @@ Routes hold no store. Each public method is one call: it decides, does, and writ
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
-
-import orjson
 
 from pgo.call import Call
 from pgo.changing import Changing
 from pgo.conditional import Queries
 from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
+from pgo.cursor import Cursors, Kept, Place
 from pgo.door import PATIENT, Door, Parts
 from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
@@ -35,7 +34,6 @@ from pgo.verdict import Verdict
 __all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
 
 _RACES: Final = 100
-_CURSOR_SECONDS: Final = 3600
 _CURSOR_DIGITS: Final = 7
 
 
@@ -148,14 +146,14 @@ class Vault(Door):
         async with self.call("search-type", **said) as call:
             verdict = await self.known(call)
             self.reach("s", query.type)
-            rows = self.matches(verdict, query)
+            places = self._places(verdict, query)
             size = page_size(query)
-            page, rest = rows[:size], rows[size:]
+            page, rest = self.dossier.image.rows([rid for rid, _ in places[:size]]), places[size:]
             included = self.included(verdict, query, page)
             found = await self._show(call, page, included)
             self.because_of(call, verdict, page)
             cursor = await self.keep_cursor(query, asked, rest) if page and rest else ""
-        return Page(tuple(found), len(rows), cursor)
+        return Page(tuple(found), len(places), cursor)
 
     async def page(self, rel: str, type_: str, cursor: str, base: str) -> tuple[Page, Query]:
         """A later page of a kept list of (id, version); each row and the total are decided anew.
@@ -169,56 +167,52 @@ class Vault(Door):
             verdict = await self.known(call)
             self.reach("s", type_)
             kept, start = await self._kept_cursor(cursor, rel, type_)
-            pairs = [tuple(pair) for pair in kept["pairs"]]
+            pairs = [(name, value) for name, value in kept.pairs]
             known = self.dossier.searches[rel]
             query = parse(rel, type_, pairs, lenient=True, base=base, parameters=known)
-            call.said["query"] = kept["asked"]
-            names = kept["rest"][start : start + page_size(query)]
-            rows = [row for id_, ver in names if (row := self._then(verdict, rel, type_, id_, ver))]
+            call.said["query"] = kept.asked
+            places = kept.rest[start : start + page_size(query)]
+            newest = self.dossier.image.rows([rid for rid, _ in places])
+            vers = dict(places)
+            rows = [row for one in newest if (row := self._then(verdict, one, vers[one.rid]))]
             included = self.included(verdict, query, rows)
             found = await self._show(call, rows, included)
             self.because_of(call, verdict, rows)
-            end = start + len(names)
-            more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept["rest"]) else ""
-            total = len(self.matches(verdict, query))
+            end = start + len(places)
+            more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept.rest) else ""
+            total = len(self._places(verdict, query))
         return Page(tuple(found), total, more), query
 
-    async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Row]) -> str:
+    async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Place]) -> str:
         """Keep what comes after a first page; answers what leads to it, for this caller only."""
-        cursor = secrets.token_hex(16)
-        kept = {
-            "who": self._asker(),
-            "on": [query.release, query.type],
-            "pairs": query.used,
-            "asked": asked,
-            "rest": [[row.id, row.ver] for row in rest],
-        }
-        place = f"pgo1|cursor|{self.client}|{cursor}".encode()
-        sealed = self.dossier.keys.box.seal(place, orjson.dumps(kept))
-        expires = int(self._parts.clock().timestamp()) + _CURSOR_SECONDS
-        await self._parts.dossiers.store.put("cursor", f"{self.client}|{cursor}", sealed, expires)
-        return f"{cursor}.0"
+        on = [query.release, query.type]
+        kept = Kept(self._asker(), on, query.used, asked, rest)
+        return f"{await self._cursors().keep(kept, self._now())}.0"
 
-    async def _kept_cursor(self, cursor: str, rel: str, type_: str) -> tuple[dict[str, Any], int]:
+    async def _kept_cursor(self, cursor: str, rel: str, type_: str) -> tuple[Kept, int]:
         name, _, start = cursor.partition(".")
-        now = int(self._parts.clock().timestamp())
-        sealed = await self._parts.dossiers.store.peek("cursor", f"{self.client}|{name}", now)
-        if sealed is None or not (start.isdecimal() and len(start) < _CURSOR_DIGITS):
+        kept = await self._cursors().find(name, self._now())
+        if kept is None or not (start.isdecimal() and len(start) < _CURSOR_DIGITS):
             raise NotFound("this page is not there any more; search again", place="_cursor")
-        place = f"pgo1|cursor|{self.client}|{name}".encode()
-        kept: dict[str, Any] = orjson.loads(self.dossier.keys.box.open(place, sealed))
-        if kept["who"] != self._asker() or kept["on"] != [rel, type_]:
+        if kept.who != self._asker() or kept.on != [rel, type_]:
             raise NotFound("this page is not there any more; search again", place="_cursor")
         return kept, int(start)
+
+    def _cursors(self) -> Cursors:
+        return Cursors(self._parts.dossiers.store, self.dossier.keys.box, self.client)
+
+    def _now(self) -> int:
+        return int(self._parts.clock().timestamp())
 
     def _asker(self) -> list[str]:
         return [self.caller.person, self.caller.app, self.caller.service]
 
-    def _then(self, verdict: Verdict, rel: str, type_: str, id_: str, ver: int) -> Row | None:
+    def _then(self, verdict: Verdict, newest: Row, ver: int) -> Row | None:
         """The version as it was when the list was made, if the caller may see it now."""
-        newest = self.dossier.image.get(rel, type_, id_)
-        if newest is None or not verdict.sees(newest):
+        if not verdict.sees(newest):
             return None
+        if newest.ver == ver:
+            return newest if newest.body is not None else None
         versions = self.dossier.image.versions(newest)
         row = next((row for row in versions if row.ver == ver), None)
         return row if row is not None and row.body is not None and verdict.sees(row) else None
@@ -233,11 +227,15 @@ class Vault(Door):
 
     def matches(self, verdict: Verdict, query: Query) -> list[Row]:
         """All rows that match and that the caller may see, in order."""
+        return self.dossier.image.rows([rid for rid, _ in self._places(verdict, query)])
+
+    def _places(self, verdict: Verdict, query: Query) -> list[Place]:
+        """Of all matches that the caller may see the rid and version, in order."""
         visible = verdict.visible(query.release, query.types)
         blind = self._blind(verdict, query.release)
-        made = searching.compile(query, visible, blind=blind, now=self._parts.clock())
-        image = self.dossier.image
-        return image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
+        now = self._parts.clock()
+        made = searching.compile(query, visible, blind=blind, now=now, columns="r.rid, r.ver")
+        return self.dossier.image.select(made.sql, made.args)
 
     def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
         """What the rows of a page include, as far as the caller may see it.
@@ -258,12 +256,17 @@ class Vault(Door):
 
     def _blind(self, verdict: Verdict, rel: str) -> searching.Blind:
         """Search parameters on what of a Patient this caller may not see."""
-        row = self.dossier.image.patient(rel)
-        closed = closed_parts(verdict, self.dossier.image.facets[row.facet] if row else PATIENT)
-        parts = [member for kind in closed for member in PATIENT_PARTS[kind]]
-        members = frozenset([*parts, *PATIENT_RETOLD]) if closed else frozenset[str]()
-        codes = self.dossier.searches[rel].telling("Patient", members) if closed else members
-        return lambda type_: codes if type_ == "Patient" else frozenset()
+
+        @cache
+        def closed_codes() -> frozenset[str]:
+            row = self.dossier.image.patient(rel)
+            facet = self.dossier.image.facets[row.facet] if row else PATIENT
+            closed = closed_parts(verdict, facet)
+            parts = [member for kind in closed for member in PATIENT_PARTS[kind]]
+            members = frozenset([*parts, *PATIENT_RETOLD]) if closed else frozenset[str]()
+            return self.dossier.searches[rel].telling("Patient", members) if closed else members
+
+        return lambda type_: closed_codes() if type_ == "Patient" else frozenset()
 
     async def _show(
         self, call: Call, rows: Sequence[Row], included: Sequence[Row] = ()

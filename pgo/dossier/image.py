@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -19,7 +19,7 @@ from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.errors import TooCostly
 from pgo.fhir import tables
 
-FORMAT: Final = "3"
+FORMAT: Final = "4"
 _BUDGET_SECONDS: Final = 2.0
 _STEPS: Final = 50_000
 
@@ -28,7 +28,7 @@ CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL
   ver INTEGER NOT NULL, at INTEGER NOT NULL, facet INTEGER NOT NULL, day INTEGER,
   live INTEGER NOT NULL, body BLOB, digest TEXT NOT NULL, made TEXT NOT NULL,
   UNIQUE (rel, type, id));
-CREATE INDEX res_facet ON res (facet);
+CREATE INDEX res_seen ON res (rel, type, live, facet, ver);
 CREATE TABLE ver (rid INTEGER NOT NULL, ver INTEGER NOT NULL, n INTEGER NOT NULL,
   at INTEGER NOT NULL, method TEXT NOT NULL, body BLOB, facet INTEGER NOT NULL, day INTEGER,
   PRIMARY KEY (rid, ver)) WITHOUT ROWID;
@@ -44,8 +44,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One resource version as the image knows it; `body` is the id of its sealed text."""
 
     rid: int
@@ -243,7 +242,7 @@ class Image:
             (row.rid,),
         ).fetchall()
         return [
-            replace(row, ver=ver, at=at, facet=facet, day=day, method=method, body=body)
+            row._replace(ver=ver, at=at, facet=facet, day=day, method=method, body=body)
             for ver, at, facet, day, method, body in found
         ]
 

@@ -50,7 +50,12 @@ def _sighted(_type: str) -> frozenset[str]:
 
 
 def compile(  # noqa: A001 - what it does; nobody needs the builtin here
-    query: Query, visible: Visible, *, blind: Blind = _sighted, now: datetime
+    query: Query,
+    visible: Visible,
+    *,
+    blind: Blind = _sighted,
+    now: datetime,
+    columns: str = "r.rid",
 ) -> Statement:
     """The statement that gives the `rid` of all matches, in order.
 
@@ -61,6 +66,7 @@ def compile(  # noqa: A001 - what it does; nobody needs the builtin here
         blind: per type the codes the caller may not search on: such a clause matches nothing
             (`:missing` and `:not` too), and such a sort key does not order.
         now: for the prefix `ap`.
+        columns: of `res r` to give instead of the `rid` alone.
     """
     scope, spot = Scope(query.release, visible, blind, now), Spot("r", query.type)
     wanted, args = visible("r")
@@ -75,7 +81,7 @@ def compile(  # noqa: A001 - what it does; nobody needs the builtin here
         where.append(f"({sql})")
         bound += more
     order, more = _order(query.sort, blind(query.type))
-    sql = f"SELECT r.rid FROM res r WHERE {' AND '.join(where)} ORDER BY {order}"
+    sql = f"SELECT {columns} FROM res r WHERE {' AND '.join(where)} ORDER BY {order}"
     return Statement(sql, (*bound, *more))
 
 
