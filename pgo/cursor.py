@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -49,7 +49,7 @@ class Cursors:
     async def keep(self, kept: Kept, now: int) -> str:
         """A cursor's name for this list; `now` in seconds."""
         expires = now + SECONDS
-        plain = orjson.dumps({**asdict(kept), "expires": expires})
+        plain = orjson.dumps([expires, kept])
         sealed = self._box.seal(self._place(_IN_LINK), plain)
         if len(sealed) <= _MOST_IN_LINK:
             return _IN_LINK + urlsafe_b64encode(sealed).rstrip(b"=").decode()
@@ -65,12 +65,12 @@ class Cursors:
         if sealed is None:
             return None
         try:
-            found = orjson.loads(self._box.open(self._place(_IN_LINK if in_link else name), sealed))
+            plain = self._box.open(self._place(_IN_LINK if in_link else name), sealed)
         except Incident:
             if in_link:  # anybody can write a link
                 return None
             raise
-        expires: int = found.pop("expires")
+        expires, found = orjson.loads(plain)
         return Kept(**found) if now < expires else None
 
     async def _kept(self, name: str, now: int) -> bytes | None:
