@@ -20,9 +20,11 @@ from pgo.caller import Caller
 from pgo.edge import wrap
 from pgo.errors import PgoError, Unavailable
 from pgo.fhir.address import is_fhir
+from pgo.fhir.ask import Operation
 from pgo.fhir.capability import capability
 from pgo.fhir.endpoint import Doors, Fhir
 from pgo.fhir.lastn import lastn
+from pgo.fhir.latest_stops import latest_stops
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
@@ -154,7 +156,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             capability=lambda release, base: capability(release, base, searches[release]),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
-            operations={**operations(house), "Observation/$lastn": lastn},
+            operations={**operations(house), **_on_types(house)},
         )
     )
     offer = Offer(_exchange(house, door))
@@ -193,8 +195,18 @@ def _exchange(house: House, door: _FrontDoor) -> OfferDoors:
         refused=door.refused,
         catalogue=catalogue(),
         searches=house.parts.dossiers.searches,
-        operations={"$lastn": lastn},
+        operations=_on_types(house),
     )
+
+
+def _on_types(house: House) -> dict[str, Operation]:
+    """Operations on a type, by type and name."""
+    stops = latest_stops(house.clock)
+    return {
+        "Observation/$lastn": lastn,
+        "MedicationRequest/$latest-stops": stops,
+        "MedicationDispense/$latest-stops": stops,
+    }
 
 
 class _FrontDoor:

@@ -14,6 +14,13 @@ from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _LASTN: Final = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
+_STOPS: Final = ("latest-stops", "http://nictiz.nl/fhir/OperationDefinition/mp-latest-stops")
+_ON_TYPES: Final = {
+    "Observation": ("lastn", _LASTN),
+    "MedicationRequest": _STOPS,
+    "MedicationDispense": _STOPS,
+}
+"""Operations on a type; in STU3 the statement names them for the whole server."""
 _ON_ALL: Final = ("transaction", "batch", "history-system")
 _DATE: Final = "2026-11-22"
 
@@ -97,8 +104,8 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
     }
     if includes:
         described["searchInclude"] = [*includes, "*"]
-    if type_ == "Observation" and searches.release == "r4":
-        described["operation"] = [_operation("r4", "lastn", _LASTN)]
+    if searches.release == "r4" and type_ in _ON_TYPES:
+        described["operation"] = [_operation("r4", *_ON_TYPES[type_])]
     return described
 
 

@@ -54,7 +54,8 @@ class Search:
 
     def wrong(self, release: Release, pairs: Pairs) -> PgoError | None:
         """Why these parameters are not what this search asks, or None when they are."""
-        known = GENERAL | _OPERATIONS[self.operation] | {*self.fixed, *self.allowed}
+        general = FORM if self.operation == "$latest-stops" else GENERAL
+        known = general | _OPERATIONS[self.operation] | {*self.fixed, *self.allowed}
         for name, value in pairs:
             if name in {"_include", _REPEATED[release]}:
                 offered = self.include if name == "_include" else (*self.include, *self.iterate)
