@@ -19,7 +19,7 @@ import httpx2
 import orjson
 import pytest
 
-from pgo.app import Server, build
+from pgo.app import Server, _rates_file, build
 from pgo.dossier.log import Rule
 from pgo.house import House, open_house
 from pgo.keyfile import make_key
@@ -141,6 +141,14 @@ class Served:
         environment = self.environment | more
         return subprocess.run(command, env=environment, capture_output=True, check=check)
 
+    def wrong_in_trails(self) -> list[Any]:
+        """What `pgo audit verify` finds wrong, in all dossiers and the system; none, one hopes."""
+        said = self.pgo("audit", "verify", "--json", check=False)
+        assert said.stdout, said.stderr.decode()
+        rows = orjson.loads(said.stdout)
+        assert len(rows) == len(self.dossiers) + 1
+        return [row["findings"] for row in rows if not row["ok"]]
+
     def fhir(self, family: str = "fenna", release: str = "r4") -> str:
         """The FHIR address of a family's dossier."""
         return f"{self.url}/dossiers/{self.dossiers[family]}/fhir/{release}"
@@ -203,6 +211,7 @@ def stop(served: Served) -> None:
     except subprocess.TimeoutExpired:
         served.process.kill()
         served.process.wait(15)
+    _rates_file(served.settings()).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -367,3 +376,4 @@ async def inside(tmp_path: Path) -> AsyncIterator[Inside]:
     async with httpx2.AsyncClient(transport=transport, base_url=settings.issuer) as made.http:
         yield made
     await made.server.stop()
+    _rates_file(settings).unlink(missing_ok=True)
