@@ -104,9 +104,7 @@ def test_what_is_revoked_is_refused_by_every_worker_at_once(on_mongodb):
 
 
 def test_every_chain_of_the_trail_holds(on_mongodb):
-    rows = orjson.loads(on_mongodb.pgo("audit", "verify", "--json").stdout)
-    assert len(rows) == len(on_mongodb.dossiers) + 1
-    assert all(row["ok"] for row in rows), [row["findings"] for row in rows]
+    assert on_mongodb.wrong_in_trails() == []
 
 
 def test_a_standalone_server_is_refused_unless_it_is_for_tests(on_mongodb):
