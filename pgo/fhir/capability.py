@@ -14,6 +14,7 @@ from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _LASTN: Final = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
+_LOOKED: Final = "https://pgo.example/fhir/OperationDefinition/wie-keek"
 _STOPS: Final = ("latest-stops", "http://nictiz.nl/fhir/OperationDefinition/mp-latest-stops")
 _ON_TYPES: Final = {
     "Observation": ("lastn", _LASTN),
@@ -110,9 +111,9 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
 
 
 def _operations(release: str) -> list[dict[str, Any]]:
-    definition = "https://pgo.example/fhir/OperationDefinition/wie-keek"
-    found = [_operation(release, "wie-keek", definition)]
-    return [*found, _operation(release, "lastn", _LASTN)] if release == "stu3" else found
+    if release == "stu3":  # STU3 names operations here only; $wie-keek answers in R4
+        return [_operation(release, "lastn", _LASTN)]
+    return [_operation(release, "wie-keek", _LOOKED)]
 
 
 def _operation(release: str, name: str, definition: str) -> dict[str, Any]:

@@ -291,7 +291,7 @@ def test_a_method_that_is_not_offered_is_answered_with_those_that_are(
         f"Observation/{'a' * 65}",
         "Observation/x/y",
         "$bestaat-niet",
-        "Observation/$lastn",
+        "Observation/$firstn",
         "Observation/x/$everything",
         "_history/1",
         "Observation/_history/1",

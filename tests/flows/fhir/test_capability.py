@@ -1,0 +1,127 @@
+"""What the capability statement promises is there, for each type of both releases."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import httpx2
+import orjson
+import pytest
+
+from pgo.fhir import text, validate
+
+RELEASES = {"r4": ("R4B", "4.0.1"), "stu3": ("STU3", "3.0.2")}
+
+
+@pytest.fixture(params=RELEASES)
+def said(request, served):
+    """The release, its statement and a client that may read everything."""
+    release = request.param
+    with httpx2.Client(
+        base_url=f"{served.fhir('fenna', release)}/",
+        headers={"Authorization": f"Bearer {served.token('p-marjan')}"},
+        timeout=30,
+    ) as marjan:
+        yield release, marjan.get("metadata").json(), marjan
+
+
+def batched(values, most):
+    """Tuples of at most so many values, in order."""
+    values = tuple(values)
+    return (values[at : at + most] for at in range(0, len(values), most))
+
+
+def resources(statement):
+    """What is said of each type, by its name."""
+    return {one["type"]: one for one in statement["rest"][0]["resource"]}
+
+
+def test_the_statement_is_for_everybody_and_valid(served, said):
+    release, statement, _ = said
+    package, version = RELEASES[release]
+    raw = httpx2.get(f"{served.url}/fhir/{release}/metadata").content
+    import_module(f"fhir.resources.{package}.capabilitystatement").CapabilityStatement(
+        **orjson.loads(raw)
+    )
+    assert validate.validate(release, text.parse(raw)) == ()
+    assert statement["fhirVersion"] == version
+    assert statement["implementation"]["url"] == served.fhir("fenna", release)
+    assert orjson.loads(raw)["implementation"]["url"] == f"{served.url}/fhir/{release}"
+
+
+def test_every_type_can_be_searched_and_no_other(said):
+    _, statement, marjan = said
+    named = resources(statement)
+    assert len(named) > 110
+    for type_ in named:
+        answer = marjan.get(type_, params={"_count": 1})
+        assert (type_, answer.status_code) == (type_, 200)
+        assert answer.json()["type"] == "searchset"
+    for other in ("Parameters", "OperationOutcome", "DomainResource", "Resource", "Foo"):
+        assert other not in named
+        assert marjan.get(other).status_code == 404
+
+
+def test_every_search_parameter_can_be_used(said):
+    _, statement, marjan = said
+    used = 0
+    for type_, one in resources(statement).items():
+        names = [p["name"] for p in one["searchParam"] if p["type"] != "special"]
+        assert {"_id", "_lastUpdated"} <= set(names)
+        for some in batched(names, 10):
+            asked = {f"{name}:missing": "true" for name in some if name[0] != "_"}
+            answer = marjan.get(type_, params=asked | {"_count": "1"})
+            assert (type_, some, answer.status_code) == (type_, some, 200), answer.text
+            used += len(asked)
+    assert used > 1000
+
+
+def test_every_include_can_be_used(said):
+    _, statement, marjan = said
+    for type_, one in resources(statement).items():
+        includes = one.get("searchInclude", [])
+        for some in batched(includes, 5):
+            answer = marjan.get(type_, params=[("_include", each) for each in some])
+            assert (type_, some, answer.status_code) == (type_, some, 200), answer.text
+
+
+def test_every_interaction_is_offered(fresh, said):
+    release, statement, _ = said
+    offered = {code["code"] for one in resources(statement).values() for code in one["interaction"]}
+    assert {
+        "read",
+        "vread",
+        "update",
+        "delete",
+        "history-instance",
+        "create",
+        "search-type",
+    } <= offered
+    for one in resources(statement).values():
+        assert {code["code"] for code in one["interaction"]} >= {"read", "create", "search-type"}
+        assert (one["versioning"], one["updateCreate"]) == ("versioned-update", True)
+    whole = {one["code"] for one in statement["rest"][0]["interaction"]}
+    assert {"transaction", "batch"} <= whole
+    marjan = fresh.as_(release=release)
+    basic = {"resourceType": "Basic", "code": {"text": "x"}}
+    made = marjan.post("Basic", json=basic)
+    id_ = made.json()["id"]
+    done = {
+        "create": made,
+        "read": marjan.get(f"Basic/{id_}"),
+        "vread": marjan.get(f"Basic/{id_}/_history/1"),
+        "update": marjan.put(f"Basic/{id_}", json=basic | {"id": id_}),
+        "history-instance": marjan.get(f"Basic/{id_}/_history"),
+        "search-type": marjan.get("Basic"),
+        "delete": marjan.delete(f"Basic/{id_}"),
+        "batch": marjan.post("", json={"resourceType": "Bundle", "type": "batch"}),
+        "transaction": marjan.post("", json={"resourceType": "Bundle", "type": "transaction"}),
+    }
+    assert {name for name, answer in done.items() if not answer.is_success} == set()
+
+
+def test_the_operations_that_are_named_answer(said):
+    release, statement, marjan = said
+    named = {one["name"] for one in statement["rest"][0].get("operation", [])}
+    assert ("wie-keek" in named) is (release == "r4")
+    assert marjan.get("$wie-keek").status_code == (200 if release == "r4" else 404)
