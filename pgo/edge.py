@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgo.limits import BODY_SECONDS, METHODS, Limits
+from pgo.log import access_log
 from pgo.metrics import Metrics
 from pgo.settings import Settings
 from pgo.web import Front, Net, new_id, request_id, route_of
@@ -39,7 +39,7 @@ class Access:
         self._app = app
         self._observe = metrics.observe
         self._clock = clock
-        self._log = structlog.get_logger().bind()
+        self._log = access_log()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,8 +63,7 @@ class Access:
     def _told(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
         self._observe(route, status, seconds)
-        self._log.info(
-            "access",
+        self._log(
             method=method if method in METHODS else "OTHER",
             route=route,
             status=status,

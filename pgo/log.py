@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
@@ -108,10 +109,39 @@ def configure(settings: Settings, stream: BinaryIO | None = None, clock: Clock =
     structlog.configure(
         processors=[_stamp(clock), _listed, _scrubbed, _rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(out),
+        logger_factory=_Lines(out, level, clock),
         cache_logger_on_first_use=False,
     )
     _configure_libraries(level)
+
+
+class _Lines(structlog.BytesLoggerFactory):
+    """Where lines go, with what an access line needs to know."""
+
+    def __init__(self, out: BinaryIO, level: int, clock: Clock) -> None:
+        super().__init__(out)
+        self.level, self.clock = level, clock
+
+
+def access_log() -> Callable[..., None]:
+    """What writes an access line: the fields of `EVENTS["access"]`, and `request_id`.
+
+    The line is what `structlog.get_logger().info("access", …)` makes of it, in half of the time:
+    these fields are ours, so none of the nets has anything to do. Call `configure` first.
+    """
+    lines = structlog.get_config()["logger_factory"]
+    if not isinstance(lines, _Lines):
+        return partial(structlog.get_logger().info, "access")
+    write, clock = lines().msg, lines.clock
+    if lines.level > logging.INFO:
+        return lambda **_: None
+
+    def line(**said: Any) -> None:
+        said["event"], said["level"] = "access", "info"
+        said["time"] = clock().isoformat(timespec="milliseconds")
+        write(orjson.dumps(said))
+
+    return line
 
 
 def _configure_libraries(level: int) -> None:

@@ -8,7 +8,8 @@ are understood too. `_format` counts more than Accept. A release that is not the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal
 
 import orjson
@@ -53,6 +54,7 @@ _VERSIONS: Final[dict[Release, frozenset[str]]] = {
 }
 _CHARSETS: Final = frozenset({"utf-8", "utf8"})
 _MOST_OFFERS: Final = 50
+_SHORT_OFFER: Final = 200
 _CHALLENGE: Final = (
     'Bearer realm="pgo", error="invalid_request", '
     'error_description="Requested FHIR version not supported"'
@@ -110,14 +112,25 @@ def answer_format(
     if len(wanted) > 1:
         raise BadValue("this parameter may be given once", place="_format")
     place = "_format" if wanted else "Accept"
-    offers = list(_offers(wanted[0] if wanted else accept or "*/*"))
-    fitting = [offer for offer in offers if offer.kind and offer.weight > 0]
-    for offer in sorted(fitting, key=lambda one: (-one.weight, not one.named)):
-        if not offer.version or offer.version in _VERSIONS[release]:
-            return Format(offer.kind or "json", pretty, offer.version)
-    if fitting:
+    offered = wanted[0] if wanted else accept or "*/*"
+    chosen = (_remembered if len(offered) < _SHORT_OFFER else _chosen)(offered, release)
+    if chosen is not None:
+        return replace(chosen, pretty=pretty) if pretty else chosen
+    if any(offer.kind and offer.weight > 0 for offer in _offers(offered)):
         raise _other_release("Accept", NotAcceptable, medmij=medmij)
     raise NotAcceptable("this address answers application/fhir+json or fhir+xml", place=place)
+
+
+def _chosen(offered: str, release: Release) -> Format | None:
+    """What fits best of what is offered, in this release."""
+    fitting = [offer for offer in _offers(offered) if offer.kind and offer.weight > 0]
+    for offer in sorted(fitting, key=lambda one: (-one.weight, not one.named)):
+        if not offer.version or offer.version in _VERSIONS[release]:
+            return Format(offer.kind or "json", version=offer.version)
+    return None
+
+
+_remembered: Final = lru_cache(maxsize=256)(_chosen)
 
 
 def reader(content_type: str, release: Release, *, medmij: bool = False) -> Reader:
