@@ -52,6 +52,7 @@ TABLES: Final[Mapping[str, str]] = {
     "token": "tok",
     "string": "str",
     "date": "dat",
+    "period": "dat",
     "number": "num",
     "quantity": "qty",
     "reference": "ref",
@@ -171,6 +172,7 @@ def _rows(now: datetime) -> Mapping[str, Row]:
         "token": token,
         "string": starts,
         "date": partial(_moment, now),
+        "period": partial(_period, now),
         "number": number,
         "quantity": quantity,
         "reference": reference,
@@ -310,6 +312,15 @@ def uri(x: str, value: Uri | Below) -> Sql:
 
 def _moment(now: datetime, x: str, value: Moment) -> Sql:
     return interval(f"{x}.lo", f"{x}.hi", value, now=now)
+
+
+def _period(now: datetime, x: str, value: Moment) -> Sql:
+    """A period of use: `ge` and `le` ask whether there is use on that day or beyond it."""
+    if value.prefix == "ge":
+        return f"{x}.hi>?", [value.start]
+    if value.prefix == "le":
+        return f"{x}.lo<?", [value.end]
+    return _moment(now, x, value)
 
 
 def interval(lo: str, hi: str, value: Moment, *, now: datetime) -> Sql:

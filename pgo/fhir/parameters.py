@@ -53,7 +53,7 @@ class Parameter:
     Attributes:
         code: the name in the address, such as `clinical-status`.
         kind: how its values are read: token, reference, date, string, number, quantity, uri,
-            composite, words or stop; special when this server has no way to read it.
+            composite, period, words or stop; special when this server has no way to read it.
         url: canonical address of the definition.
         paths: where its values are; empty when the definition does not say so.
         targets: resource types a reference may point to; empty = any.

@@ -30,6 +30,7 @@ _ORDERED: Final = {
     "token": ("code", "code"),
     "string": ("v", "v"),
     "date": ("lo", "lo"),
+    "period": ("lo", "lo"),
     "number": ("lo", "hi"),
     "quantity": ("lo", "hi"),
     "reference": ("coalesce(x.type || '/' || x.id, x.url)",) * 2,

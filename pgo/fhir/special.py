@@ -5,7 +5,8 @@ means the same. Rows are those of `pgo.fhir.tables`.
 
 * period of use (Nictiz, R4 and STU3): a Period whose missing end follows from a Duration, in the
   Period, beside it, or in a modifierExtension. Without start and end the period is unknown: it
-  overlaps everything, so that no medicine is missed.
+  overlaps everything, so that no medicine is missed. For the same reason `ge` and `le` mean use on
+  that day too: what ends today is found with `ge` today.
 * when dispensed (Nictiz, STU3): handed over, or else prepared.
 * latest stop (Nictiz, R4): a moment and a treatment for what stops one; which stop is the latest
   is decided in the search, among what the caller may see.
@@ -95,8 +96,8 @@ def latest_stop(p: str, tree: Any, _root: Any, out: Out) -> None:
 
 
 SPECIAL: Final[Mapping[str, Special]] = {
-    f"{_NICTIZ}SearchParameter/period-of-use": Special("date", period_of_use),
-    f"{_NICTIZ}SearchParameter/Medications-periodofuse": Special("date", period_of_use),
+    f"{_NICTIZ}SearchParameter/period-of-use": Special("period", period_of_use),
+    f"{_NICTIZ}SearchParameter/Medications-periodofuse": Special("period", period_of_use),
     f"{_NICTIZ}SearchParameter/MedicationDispense-whendispensed": Special("date", when_dispensed),
     f"{_NICTIZ}SearchParameter/is-latest-stop": Special("stop", latest_stop),
     "http://hl7.org/fhir/SearchParameter/DomainResource-text": Special("words", convert.words),

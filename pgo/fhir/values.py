@@ -160,7 +160,7 @@ def read(kind: str, text: str, place: str, base: str = "") -> Value:
     """One value of a parameter of this kind (not composite), without its modifier.
 
     Args:
-        kind: token, reference, date, number, quantity, string, uri or words.
+        kind: token, reference, date, period, number, quantity, string, uri or words.
         text: one OR value, with its escapes.
         place: the parameter, for errors.
         base: our own FHIR address, so that `base/Patient/1` is a local reference.
@@ -307,6 +307,7 @@ _READERS: Final[Mapping[str, Callable[[str, str], Value]]] = {
     "token": _token,
     "reference": _reference,
     "date": _moment,
+    "period": _moment,
     "number": _number,
     "quantity": _quantity,
     "string": _text,

@@ -65,5 +65,5 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
     elif type(value) is dict:
         for name, one in value.items():
-            if name not in _WORDLESS:
+            if name not in _WORDLESS and not (name == "text" and type(one) is dict):
                 yield from _texts(one)

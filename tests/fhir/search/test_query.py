@@ -81,15 +81,56 @@ UNSUPPORTED, VALUE, COSTLY = errors.Unsupported, errors.BadValue, errors.TooCost
         (("subject:Patient", "http://e/1"), VALUE),
         (("_id:not", "1"), UNSUPPORTED),
         (("_lastUpdated:exact", "2020"), UNSUPPORTED),
-        (("subject.name", "An"), UNSUPPORTED),
-        (("subject:Patient.name", "An"), UNSUPPORTED),
-        (("_has:Provenance:target:agent", "1"), UNSUPPORTED),
-        (("_text", "x"), UNSUPPORTED),
-        (("_content", "x"), UNSUPPORTED),
+        (("subject.nonsense", "An"), UNSUPPORTED),
+        (("code.name", "An"), UNSUPPORTED),
+        (("subject:Teapot.name", "An"), UNSUPPORTED),
+        (("subject:Organization.name", "An"), UNSUPPORTED),
+        (("subject.name:nonsense", "An"), UNSUPPORTED),
+        (("subject:Patient.birthdate", "soon"), VALUE),
+        (("focus.code", "1"), VALUE),
+        (("subject.", "1"), UNSUPPORTED),
+        ((".name", "1"), UNSUPPORTED),
+        (("subject:Patient.general-practitioner:Practitioner.name", "An"), None),
+        (("encounter.patient.general-practitioner:Practitioner.name", "An"), COSTLY),
+        (("_has", "1"), UNSUPPORTED),
+        (("_has:", "1"), UNSUPPORTED),
+        (("_has:Provenance:target", "1"), UNSUPPORTED),
+        (("_has:Provenance:target:", "1"), UNSUPPORTED),
+        (("_has:Teapot:target:code", "1"), UNSUPPORTED),
+        (("_has:Provenance:nonsense:code", "1"), UNSUPPORTED),
+        (("_has:Provenance:recorded:code", "1"), UNSUPPORTED),
+        (("_has:Patient:organization:name", "1"), UNSUPPORTED),
+        (("_has:Provenance:target:nonsense", "1"), UNSUPPORTED),
+        (("_has:Provenance:target:agent", "no id"), VALUE),
+        (("_has:Provenance:target:agent", "1"), None),
+        (("_has:Provenance:target:_has:AuditEvent:entity:agent", "1"), None),
+        (("_has:Provenance:target:_has:AuditEvent:entity:agent.name", "1"), COSTLY),
+        (("_text", "x"), None),
+        (("_text", "?!"), VALUE),
+        (("_text", "hoofd AND pijn"), VALUE),
+        (("_text", '"hoofd pijn"'), VALUE),
+        (("_text:exact", "x"), UNSUPPORTED),
+        (("_text:missing", "true"), None),
+        (("_content", "(x)"), VALUE),
         (("_filter", "x"), UNSUPPORTED),
-        (("_elements", "x"), UNSUPPORTED),
-        (("_revinclude", "Provenance:target"), UNSUPPORTED),
-        (("_list", "1"), UNSUPPORTED),
+        (("_elements", "x"), VALUE),
+        (("_elements", ""), VALUE),
+        (("_elements", "code,"), VALUE),
+        (("_elements", "code,value,valueQuantity"), None),
+        (("_elements", ",".join(["code"] * 51)), COSTLY),
+        (("_revinclude", "Provenance:target"), None),
+        (("_revinclude", "Provenance:recorded"), UNSUPPORTED),
+        (("_revinclude", "Teapot:target"), UNSUPPORTED),
+        (("_revinclude:recurse", "Provenance:target"), UNSUPPORTED),
+        (("_list", "1"), None),
+        (("_list", "$current-problems"), UNSUPPORTED),
+        (("_list", ""), VALUE),
+        (("code:below", "final"), VALUE),
+        (("code:below", "http://loinc.org|1-8"), UNSUPPORTED),
+        (("subject:below", "Patient/1"), UNSUPPORTED),
+        (("date:above", "2020"), UNSUPPORTED),
+        (("_profile:below", "urn:oid:1.2"), VALUE),
+        (("_profile:above", "x"), VALUE),
         (("", "1"), UNSUPPORTED),
         ((":exact", "1"), UNSUPPORTED),
         (("code", ""), VALUE),
@@ -118,11 +159,13 @@ UNSUPPORTED, VALUE, COSTLY = errors.Unsupported, errors.BadValue, errors.TooCost
         (("_count", "a"), VALUE),
         (("_count", "9" * 30), VALUE),
         (("_total", "some"), VALUE),
-        (("_summary", "true"), UNSUPPORTED),
+        (("_summary", "true"), None),
         (("_summary", "much"), VALUE),
         (("_sort", "nonsense"), UNSUPPORTED),
         (("_sort", "code-value-quantity"), UNSUPPORTED),
         (("_sort", ""), UNSUPPORTED),
+        (("_sort", "_text"), UNSUPPORTED),
+        (("_sort", "subject.name"), UNSUPPORTED),
         (("_sort", "code,date,_id,status,category,subject"), COSTLY),
         (("_include", "Observation:nonsense"), UNSUPPORTED),
         (("_include", "Observation:code"), UNSUPPORTED),
@@ -160,8 +203,8 @@ def test_a_lenient_caller_has_what_is_unknown_left_out_and_sees_it():
     query = parse(
         ("nonsense", "1"),
         ("code", "a"),
-        ("subject.name", "An"),
-        ("_elements", "id"),
+        ("subject.nonsense", "An"),
+        ("_has:Provenance:nonsense:code", "1"),
         ("_include", "Teapot:x"),
         ("_sort", "nonsense"),
         lenient=True,
@@ -201,9 +244,12 @@ def test_a_count_of_nothing_is_only_the_total():
     assert parse(("_total", "none")).total == "none"
 
 
-@pytest.mark.parametrize("name", ["_count", "_sort", "_total", "_summary"])
-def test_an_answer_option_may_be_given_once(name):
-    value = {"_count": "5", "_sort": "date", "_total": "none", "_summary": "count"}[name]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("_count", "5"), ("_sort", "date"), ("_total", "none"), ("_summary", "count"),
+     ("_elements", "code")],
+)  # fmt: skip
+def test_an_answer_option_may_be_given_once(name, value):
     with pytest.raises(VALUE):
         parse((name, value), (name, value))
 
@@ -216,12 +262,12 @@ def test_at_most_ten_parameters_count_and_answer_options_do_not():
 
 
 def test_at_most_five_includes_of_each_sort():
-    five = [("_include", "Observation:subject")] * 5
-    again = [("_include:iterate", "Patient:organization")] * 5
-    parse(*five, *again)
-    for more in (five[:1], again[:1]):
+    names = ("_include", "_include:iterate", "_revinclude", "_revinclude:iterate")
+    five = [(name, "Observation:subject") for name in names for _ in range(5)]
+    parse(*five)
+    for name in names:
         with pytest.raises(COSTLY):
-            parse(*five, *again, *more)
+            parse(*five, (name, "Observation:subject"))
 
 
 def test_each_release_has_its_own_word_for_going_on():
@@ -241,13 +287,54 @@ def test_every_searchable_parameter_of_every_type_can_be_asked_whether_it_is_mis
                 parse((f"{code}:missing", "true"), type_=type_, release=release)
 
 
+def test_nothing_can_be_included_where_references_are_left_out():
+    with pytest.raises(VALUE) as caught:
+        parse(("_summary", "text"), ("_include", "Observation:subject"))
+    assert caught.value.place == "_summary"
+    assert parse(("_summary", "data"), ("_include", "Observation:subject")).includes
+
+
+@pytest.mark.parametrize(
+    ("pairs", "types"),
+    [
+        ([], {"Observation"}),
+        ([("subject:Patient.name", "a")], {"Observation", "Patient"}),
+        ([("subject.name", "a")], {"Observation", "Patient", "Location"}),
+        ([("_has:Provenance:target:agent:Practitioner.name", "a")],
+         {"Observation", "Provenance", "Practitioner"}),
+        ([("_list", "1")], {"Observation", "List"}),
+    ],
+)  # fmt: skip
+def test_a_query_says_whose_resources_it_looks_at(pairs, types):
+    assert parse(*pairs).types == types
+
+
+@pytest.mark.parametrize(
+    ("pairs", "types"),
+    [
+        ([], set()),
+        ([("_include", "Observation:subject:Group")], {"Group"}),
+        ([("_include", "Observation:patient"), ("_revinclude", "Provenance:target")],
+         {"Patient", "Group", "Provenance"}),
+        ([("_include", "Observation:*")], None),
+        ([("_include", "*")], None),
+        ([("_revinclude", "*")], None),
+        ([("_revinclude", "Provenance:*")], {"Provenance"}),
+    ],
+)  # fmt: skip
+def test_a_query_says_what_it_may_include(pairs, types):
+    assert parse(*pairs).included_types == types
+
+
 HOSTILE = st.text("aA0-+.:/|,$\\ \n\0%é٣\u0301eEgltTZ#'\"();*", max_size=40)
 
 
 @given(
     st.sampled_from(["code", "date", "value-quantity", "subject", "value-string", "_profile",
                      "_id", "_lastUpdated", "code-value-quantity", "_sort", "_include", "_count",
-                     "code:not", "subject:identifier", "code:text", "_total", "_summary"]),
+                     "code:not", "subject:identifier", "code:text", "_total", "_summary",
+                     "subject.name", "_has:Provenance:target:agent", "_text", "_content", "_list",
+                     "_elements", "_revinclude", "_profile:above", "_profile:below", "code:below"]),
     HOSTILE,
 )  # fmt: skip
 def test_whatever_is_written_is_a_query_or_a_clean_refusal(name, value):

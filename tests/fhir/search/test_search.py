@@ -371,6 +371,10 @@ def test_stu3_has_its_own_parameters(stu3):
 # --- what may not be seen ------------------------------------------------------------------------
 
 
+def shut(*codes):
+    return lambda _type: frozenset(codes)
+
+
 def test_what_is_hidden_is_not_found_counted_or_ordered_by(r4, only):
     r4.put(observation("open", effectiveDateTime="2024-01-02"), facet=1)
     r4.put(observation("secret", effectiveDateTime="2024-01-01"), facet=2)
@@ -388,15 +392,15 @@ def test_what_is_hidden_is_not_found_counted_or_ordered_by(r4, only):
 def test_a_parameter_the_caller_may_not_use_matches_nothing(r4, pair):
     r4.put(observation("a", identifier=[{"value": "7"}]))
     r4.put(observation("b"))
-    assert r4.ask("Observation", pair, blind=lambda _: frozenset({"identifier"})) == []
-    assert r4.ask("Observation", ("status", "final"), blind=lambda _: frozenset({"identifier"})) == ["a", "b"]
+    assert r4.ask("Observation", pair, blind=shut("identifier")) == []
+    assert r4.ask("Observation", ("status", "final"), blind=shut("identifier")) == ["a", "b"]
 
 
 def test_a_sort_key_the_caller_may_not_use_does_not_order(r4):
     r4.put(observation("a", **coded(("", "2"))), observation("b", **coded(("", "1"))))
     for turned in ("code", "-code"):
-        assert r4.ask("Observation", ("_sort", turned), blind=lambda _: frozenset({"code"})) == ["a", "b"]
-    assert r4.ask("Observation", ("_sort", "-_id"), blind=lambda _: frozenset({"_id"})) == ["a", "b"]
+        assert r4.ask("Observation", ("_sort", turned), blind=shut("code")) == ["a", "b"]
+    assert r4.ask("Observation", ("_sort", "-_id"), blind=shut("_id")) == ["a", "b"]
 
 
 # --- includes ------------------------------------------------------------------------------------
@@ -470,7 +474,7 @@ def test_a_composite_of_references_is_no_way_round_what_is_not_followed(r4):
     r4.put({"resourceType": "DocumentReference", "id": "b"})
     star = [("_id", "a"), ("_include", "*")]
     assert r4.add("DocumentReference", *star) == ["b"]
-    assert r4.add("DocumentReference", *star, blind=lambda _: frozenset({"relatesto"})) == []
+    assert r4.add("DocumentReference", *star, blind=shut("relatesto")) == []
 
 
 def test_a_circle_of_references_ends(family):
