@@ -34,9 +34,12 @@ from pgo.vault import Vault
 RESOURCES: Final = 2_000
 _PART: Final = 50
 _GRANTS: Final = 200
+_ROWS: Final = 20
 _AT: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _NEIGHBOUR: Final = Caller("p-buur", name="Buur", scope=("user/*.rs",), app="bench")
-_PAIRS: Final = (("category", "laboratory"), ("_sort", "-date"), ("_count", "20"))
+_PAGE: Final = (("_sort", "-date"), ("_count", "20"))
+_SERIES: Final = (("code", "http://loinc.org|4086-5"), *_PAGE)
+_ALL: Final = (("category", "laboratory"), *_PAGE)
 
 
 def opening(stand: Stand) -> list[Row]:
@@ -49,10 +52,14 @@ def opening(stand: Stand) -> list[Row]:
         cold = [await _cold(house, client) for _ in range(15 if stand.quick else 31)]
         stand.tell("searching in it")
         vault = house.vault(_NEIGHBOUR, client)
-        own = [await _search(vault) for _ in range(100 if stand.quick else 500)]
+        series, all_ = [
+            [await _search(vault, pairs) for _ in range(100 if stand.quick else 500)]
+            for pairs in (_SERIES, _ALL)
+        ]
         return [
             Row("opening a cold dossier of 2,000 with an image", 1e3 * median(cold), "ms", most=25),
-            Row("warm search of 20 rows, our own time", 1e3 * median(own), "ms", most=1),
+            Row("warm search of one kind of result, our own time", _ms(series), "ms", most=1),
+            Row("warm search of 800 results, our own time", _ms(all_), "ms"),
         ]
 
     return stand.inside(work, "large")
@@ -86,14 +93,24 @@ async def _cold(house: House, client: str) -> float:
     return passed
 
 
-async def _search(vault: Vault) -> float:
-    """Processor time of our own thread for a whole search: parse, decide, find, decrypt, print."""
+def _ms(seconds: Sequence[float]) -> float:
+    return 1e3 * median(seconds)
+
+
+async def _search(vault: Vault, pairs: Sequence[tuple[str, str]]) -> float:
+    """Processor time of our own thread for a search of 20 rows, from its text to its Bundle.
+
+    The audit line is written as ever; what the disk takes for it is not our own time.
+    """
     started = thread_time()
-    query = parse("r4", "Observation", _PAIRS, lenient=False)
+    query = parse("r4", "Observation", pairs, lenient=False)
     asked = answers.query_text(query.used)
     page = await vault.search(query, asked)
     answers.searchset(page, query, "", asked)
-    return thread_time() - started
+    passed = thread_time() - started
+    if len(page.found) != _ROWS:
+        raise ValueError("the search of the bench does not give 20 rows")
+    return passed
 
 
 def deciding(stand: Stand) -> list[Row]:

@@ -168,7 +168,8 @@ class Image:
             "INSERT INTO ver VALUES (?,?,?,?,?,?,?,?)",
             (rid, change.ver, delta.n, delta.at, change.method, body, fid, change.day),
         )
-        tables.remove(self.db, rid)
+        if change.ver > 1:
+            tables.remove(self.db, rid)
         if live:
             tables.insert(self.db, rid, change.rows)
         self.db.execute("DELETE FROM ident WHERE rid=?", (rid,))
