@@ -140,6 +140,8 @@ def test_conditions_of_all_sorts_go_together(family, only):
     [("Observation", ("patient.name", "berg")), ("Observation", ("patient.name:missing", "true")),
      ("Observation", ("patient.general-practitioner:Practitioner.name", "open")),
      ("Practitioner", ("_has:Patient:general-practitioner:name", "berg")),
+     ("Practitioner", ("_has:Patient:general-practitioner:birthdate", "1980-05-01")),
+     ("Patient", ("general-practitioner:Practitioner.name", "open")),
      ("Observation", ("subject.name", "berg"))],
 )  # fmt: skip
 def test_a_parameter_that_is_shut_at_the_other_end_matches_nothing(family, type_, pair):

@@ -69,6 +69,8 @@ def observation(rng):
         made["valueQuantity"] = quantity(rng)
     if rng.random() < 0.6:
         made["subject"] = reference(rng)
+    if rng.random() < 0.4:
+        made["hasMember"] = [{"reference": f"Observation/{rng.choice(IDS)}"}]
     kind = rng.randint(0, 3)
     if kind == 1:
         made["effectiveDateTime"] = rng.choice(DATES)
@@ -97,10 +99,20 @@ def group(rng):
     return {"resourceType": "Group", "actual": rng.random() < 0.6}
 
 
+def provenance(rng):
+    targets = [f"{rng.choice(['Observation', 'Patient'])}/{rng.choice(IDS)}" for _ in range(2)]
+    return {
+        "resourceType": "Provenance",
+        "recorded": rng.choice(DATES[4:5] + DATES[6:7]),
+        "target": [{"reference": name} for name in targets],
+        "agent": [{"who": {"reference": f"Patient/{rng.choice(IDS)}"}}],
+    }
+
+
 def random_world(rng):
     """[(tree, facet)] with unique ids per type."""
     made = []
-    for make in (observation, patient, group):
+    for make in (observation, patient, group, provenance):
         many = rng.randint(0, 12 if make is observation else 5)
         ids = [str(number + 1) for number in range(many)]
         made += [({**make(rng), "id": id_}, rng.randint(0, 2)) for id_ in ids]
@@ -152,7 +164,18 @@ PARAMETERS = {
         "name": ("string", lambda rng: escape(rng.choice([*NAMES, "z", "vries", "n"]))),
         "birthdate": ("date", prefixed(DATES)),
     },
+    "Provenance": {
+        "recorded": ("date", prefixed(DATES)),
+        "target": ("reference", reference_value),
+    },
 }
+REFERENCES = {
+    ("Observation", "subject"): ["Patient"],
+    ("Observation", "has-member"): ["Observation"],
+    ("Provenance", "target"): ["Observation", "Patient"],
+    ("Provenance", "agent"): ["Patient"],
+}
+"""Reference parameters and the types that chains go to."""
 MODIFIERS = {"token": ["not"], "string": ["exact", "contains"], "reference": ["Patient"]}
 
 
@@ -171,9 +194,36 @@ def random_query(rng):
             make = lambda rng: rng.choice(IDS)  # noqa: E731 - one value of another form
         values = ",".join(make(rng) for _ in range(rng.randint(1, 2)))
         pairs.append((f"{code}:{modifier}" if modifier else code, values))
+    pairs += [random_walk(rng, type_, 2) for _ in range(rng.choice([0, 0, 1, 2]))]
     keys = [code for code, (kind, _) in known.items() if kind != "composite"]
     sort = [rng.choice(["", "-"]) + rng.choice([*keys, "_id"]) for _ in range(rng.randint(0, 2))]
     return type_, pairs, sort
+
+
+def random_walk(rng, type_, steps):
+    """A condition on another resource: along a reference, or back along one."""
+    ways = [(code, to) for (of, code), tos in REFERENCES.items() if of == type_ for to in tos]
+    backs = [(of, code) for (of, code), tos in REFERENCES.items() if type_ in tos]
+    if ways and (not backs or rng.random() < 0.5):
+        code, to = rng.choice(ways)
+        name, value = random_end(rng, to, steps - 1)
+        return f"{code}:{to}.{name}", value
+    source, code = rng.choice(backs)
+    name, value = random_end(rng, source, steps - 1)
+    return f"_has:{source}:{code}:{name}", value
+
+
+def random_end(rng, type_, steps):
+    if steps and rng.random() < 0.4:
+        return random_walk(rng, type_, steps)
+    code = rng.choice([*sorted(PARAMETERS[type_]), "_id"])
+    if code == "_id":
+        return code, rng.choice(IDS)
+    kind, make = PARAMETERS[type_][code]
+    modifier = rng.choice(["", "", "missing", "not" if kind == "token" else ""])
+    if modifier == "missing":
+        return f"{code}:missing", rng.choice(["true", "false"])
+    return f"{code}:{modifier}" if modifier else code, make(rng)
 
 
 # --- the evaluator -------------------------------------------------------------------------------
@@ -206,18 +256,27 @@ def fold(text):
     return re.sub(r"\s+", " ", plain.lower()).strip()
 
 
+def effective(tree):
+    if "effectiveDateTime" in tree:
+        return [interval(tree["effectiveDateTime"])]
+    period = tree.get("effectivePeriod")
+    if not period:
+        return []
+    start = interval(period["start"])[0] if "start" in period else FAR_PAST
+    return [(start, interval(period["end"])[1] if "end" in period else FAR_FUTURE)]
+
+
+LISTED = {"target": "target", "has-member": "hasMember", "agent": "agent"}
+
+
 def extracted(tree, code):
     """The plain values of a parameter."""
+    if code in LISTED:
+        return [one.get("who", one)["reference"] for one in tree.get(LISTED[code], [])]
     if code == "date":
-        if "effectiveDateTime" in tree:
-            return [interval(tree["effectiveDateTime"])]
-        period = tree.get("effectivePeriod")
-        if not period:
-            return []
-        start = interval(period["start"])[0] if "start" in period else FAR_PAST
-        return [(start, interval(period["end"])[1] if "end" in period else FAR_FUTURE)]
-    if code == "birthdate":
-        return [interval(tree["birthDate"])] if "birthDate" in tree else []
+        return effective(tree)
+    if code in {"birthdate", "recorded"}:
+        return [interval(tree[name]) for name in ("birthDate", "recorded") if name in tree]
     if code == "name":
         return [part for name in tree.get("name", []) for part in (name["family"], *name["given"])]
     if code == "status":
@@ -319,6 +378,23 @@ def matches_composite(value, asked):
     return quantity_fits and any(matches_token(one, code) for one in codes)
 
 
+def meets(world, tree, name, text):
+    """`world` is what the caller may see; the other end of a walk is looked for only there."""
+    type_ = tree["resourceType"]
+    me = f"{type_}/{tree['id']}"
+    if name.startswith("_has:"):
+        _, source, code, rest = name.split(":", 3)
+        others = [t for t in world if t["resourceType"] == source and me in extracted(t, code)]
+        return any(meets(world, other, rest, text) for other in others)
+    head, dot, rest = name.partition(".")
+    if dot:
+        code, _, to = head.partition(":")
+        names = set(extracted(tree, code))
+        others = [t for t in world if t["resourceType"] == to and f"{to}/{t['id']}" in names]
+        return any(meets(world, other, rest, text) for other in others)
+    return tree["id"] == text if name == "_id" else matches(tree, type_, name, text)
+
+
 def matches(tree, type_, name, text):
     code, _, modifier = name.partition(":")
     kind, values = PARAMETERS[type_][code][0], extracted(tree, code)
@@ -366,8 +442,9 @@ def ordered(trees, type_, sort):
 
 
 def expected(world, facets, type_, pairs, sort):
-    mine = [t for t, facet in world if facet in facets and t["resourceType"] == type_]
-    mine = [t for t in mine if all(matches(t, type_, name, text) for name, text in pairs)]
+    seen = [t for t, facet in world if facet in facets]
+    mine = [t for t in seen if t["resourceType"] == type_]
+    mine = [t for t in mine if all(meets(seen, t, name, text) for name, text in pairs)]
     return [tree["id"] for tree in ordered(mine, type_, sort)]
 
 
@@ -377,6 +454,27 @@ def expected_includes(world, facets, found):
     wanted = {ref for tree in mine for ref in extracted(tree, "subject")} & seen
     names = [f"{t['resourceType']}/{t['id']}" for t, _ in world]
     return [name.partition("/")[2] for name in names if name in wanted]
+
+
+def expected_reversed(world, facets, type_, found, includes):
+    """What refers to the matches, and what refers to that, two steps further."""
+    seen = [t for t, facet in world if facet in facets]
+    here = {f"{type_}/{id_}" for id_ in found}
+    added, fresh = set(), here
+    for step in range(3):
+        reached = set()
+        for name, way in includes:
+            if step and ":" not in name:
+                continue
+            source, code = way.split(":")
+            reached |= {
+                f"{source}/{t['id']}" for t in seen
+                if t["resourceType"] == source and fresh & set(extracted(t, code))
+            }  # fmt: skip
+        added |= reached
+        fresh = reached
+    names = [f"{t['resourceType']}/{t['id']}" for t, _ in world]
+    return [name.partition("/")[2] for name in names if name in added - here]
 
 
 WORLDS, QUERIES = 120, 50
@@ -424,6 +522,21 @@ def test_a_search_finds_what_reading_everything_finds(new_world, only, seed):
 
 @SEEDS
 @given(SEED)
+def test_what_comes_back_along_references_is_what_reading_everything_finds(new_world, only, seed):
+    world, facets, queries = rounds(seed)
+    made, rng = filled(new_world, world), Random(seed)
+    for type_, pairs, _ in queries[:20]:
+        ways = [f"{of}:{code}" for of, code in REFERENCES]
+        includes = [(rng.choice(["_revinclude", "_revinclude:iterate"]), rng.choice(ways))
+                    for _ in range(2)]  # fmt: skip
+        found = made.ask(type_, *pairs, visible=only(facets))
+        added = made.add(type_, *pairs, *includes, visible=only(facets))
+        assert added == expected_reversed(world, facets, type_, found, includes), includes
+    made.close()
+
+
+@SEEDS
+@given(SEED)
 def test_what_is_hidden_changes_nothing(new_world, only, seed):
     world, facets, queries = rounds(seed)
     full = filled(new_world, world)
@@ -431,7 +544,7 @@ def test_what_is_hidden_changes_nothing(new_world, only, seed):
     for type_, pairs, sort in queries[:20]:
         asked = [*pairs, *([("_sort", ",".join(sort))] if sort else [])]
         for ask in (new_world.ask, new_world.add):
-            some = [*asked, ("_include", "*")]
+            some = [*asked, ("_include", "*"), ("_revinclude", "*"), ("_include:iterate", "*")]
             assert ask(full, type_, *some, visible=only(facets)) == ask(
                 bare, type_, *some, visible=only(facets)
             ), (type_, some)
