@@ -101,8 +101,10 @@ async def _kinds(vault: Vault, image: Image, rows: Sequence[Row]) -> Mapping[int
     """The kinds each row's code names: its codings, or its text when there is none."""
     named = orjson.dumps([row.rid for row in rows]).decode()
     found = image.select(
-        "SELECT x.rid, x.sys, x.code FROM json_each(?) j JOIN tok x ON x.rid=j.value AND x.p=?"
-        " WHERE x.code IS NOT NULL",
+        # The pluses keep SQLite from walking the index by value: a call on 1,500 rows of 5,000
+        # took 708 ms, and takes 27 ms.
+        "SELECT x.rid, x.sys, x.code FROM json_each(?) j"
+        " CROSS JOIN tok x ON x.rid=j.value AND +x.p=? WHERE +x.code IS NOT NULL",
         (named, name_number("code")),
     )
     kinds: dict[int, set[Kind]] = {}
@@ -118,7 +120,7 @@ async def _kinds(vault: Vault, image: Image, rows: Sequence[Row]) -> Mapping[int
 def _timed(image: Image, rows: Sequence[Row], kinds: Mapping[int, frozenset[Kind]]) -> list[Seen]:
     named = orjson.dumps([row.rid for row in rows]).decode()
     found = image.select(
-        "SELECT x.rid, max(x.lo) FROM json_each(?) j JOIN dat x ON x.rid=j.value AND x.p=?"
+        "SELECT x.rid, max(x.lo) FROM json_each(?) j CROSS JOIN dat x ON x.rid=j.value AND +x.p=?"
         " GROUP BY x.rid",
         (named, name_number("date")),
     )

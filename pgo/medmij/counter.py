@@ -15,7 +15,7 @@ from pgo.door import Parts
 from pgo.dossier.image import Row
 from pgo.fhir.query import Query
 from pgo.medmij.services import Service
-from pgo.medmij.within import within
+from pgo.medmij.within import Narrowed, within
 from pgo.vault import Vault
 from pgo.verdict import Verdict
 
@@ -59,6 +59,8 @@ class Counter(Vault):
 
     def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
         """What a page includes, and what this service adds by itself."""
+        if isinstance(verdict, Narrowed):
+            verdict = replace(verdict, along=True)
         found = super().included(verdict, query, page)
         types = [type_ for type_, target in self._service.referring if target == query.type]
         if not types or not page:

@@ -2,8 +2,9 @@
 
 Every door of the vault asks a verdict: of one row, or as SQL for a whole search. This one says no
 to what the service does not contain, so counts, totals, includes and later pages never show more
-than the service may. What belongs to it is worked out once per request, from what the caller may
-see: nothing belongs to the service because something hidden refers to it.
+than the service may. What is linked is only ever reached along references from what belongs to the
+service, or by its id; then a referrer that the caller may see must belong to the service, so that
+nothing belongs to it because something hidden refers to it.
 """
 
 from __future__ import annotations
@@ -25,26 +26,31 @@ from pgo.medmij.services import Content, Service
 from pgo.verdict import Verdict
 
 OUTSIDE: Final = "BUITEN_DIENST"
-_NO: Final[tuple[str, list[Any]]] = ("0", [])
 Sql = tuple[str, list[Any]]
+_NO: Final[Sql] = ("0", [])
 
 
 @dataclass
 class Narrowed(Verdict):
-    """A verdict within a service; `plain` is the verdict without it."""
+    """A verdict within a service; `plain` is the verdict without it.
+
+    `known` are the search parameters that the service's contents are told in. With `along`, all
+    that is asked about was reached along references from what belongs to the service.
+    """
 
     plain: Verdict = field(kw_only=True)
     service: Service = field(kw_only=True)
     now: datetime = field(kw_only=True)
     known: Parameters = field(kw_only=True)
-    _inside: frozenset[int] | None = None
+    along: bool = field(default=False, kw_only=True)
+    _held: dict[int, bool] = field(default_factory=dict, kw_only=True)
 
     def row(self, row: Row, action: str = "lezen") -> Decision:
         """The decision about one row; what is outside the service is refused."""
         decision = self.plain.row(row, action)
-        if decision.permit and row.rid not in self._rids():
-            return replace(decision, permit=False, reason=OUTSIDE, grants=())
-        return decision
+        if not decision.permit or self.along or self._holds(row):
+            return decision
+        return replace(decision, permit=False, reason=OUTSIDE, grants=())
 
     def decide(self, action: str, facet: Facet, id_: str = "", day: int | None = None) -> Decision:
         """What consent says of a facet, whatever the service contains."""
@@ -54,57 +60,116 @@ class Narrowed(Verdict):
         """May the caller know of the dossier? The service does not matter for that."""
         return self.plain.knows(facet)
 
+    # --- as SQL --------------------------------------------------------------------------------
+
     def visible(self, rel: str, types: Iterable[str] | None) -> Callable[[str], Sql]:
         """The rows of these types (None: all) that may be read and belong to the service."""
-        if rel != self.service.release:
+        service = self.service
+        wanted = service.types if types is None else frozenset(types) & service.types
+        if rel != service.release or not wanted:
             return lambda _alias: _NO
-        wanted = self.service.types if types is None else frozenset(types) & self.service.types
-        permitted = self.plain.visible(rel, wanted)
-        named = orjson.dumps(sorted(self._rids())).decode()
+        permitted, inside = self.plain.visible(rel, wanted), self._inside(wanted)
 
         def on(alias: str) -> Sql:
             sql, args = permitted(alias)
-            return f"({sql} AND {alias}.rid IN (SELECT value FROM json_each(?)))", [*args, named]
+            more, others = inside(alias)
+            return f"({sql} AND {more})", [*args, *others]
 
         return on
 
-    def _rids(self) -> frozenset[int]:
-        """The live resources of the service that may be read, worked out when first needed."""
-        if self._inside is None:
-            self._inside = frozenset(self._found())
-        return self._inside
+    def _inside(self, wanted: frozenset[str]) -> Callable[[str], Sql]:
+        """Whether a row of these types belongs to the service."""
+        contents = [one for one in self.service.contains if one.type in wanted]
+        whole = {one.type for one in contents if not one.pairs}
+        reached = self.service.linked | {type_ for type_, _ in self.service.referring}
+        if not self.along:
+            reached -= {one.type for one in contents}
+        free = orjson.dumps(sorted((reached & wanted) | whole)).decode()
+        parts = [self._matching(one) for one in contents if one.type not in whole]
 
-    def _found(self) -> set[int]:
-        rel, service = self.service.release, self.service
-        parts = [self._matching(content) for content in service.contains]
-        union = " UNION ".join(f"SELECT * FROM ({sql})" for sql, _ in parts)
-        bound = [arg for _, args in parts for arg in args]
-        wanted, more = self.plain.visible(rel, service.types)("t")
-        linked = orjson.dumps(sorted(service.linked)).decode()
-        forth = (
-            "SELECT t.rid FROM inside i JOIN lnk l ON l.rid=i.rid"
-            " JOIN res t ON t.rel=? AND t.type=l.type AND t.id=l.id"
-            f" WHERE t.live AND t.type IN (SELECT value FROM json_each(?)) AND {wanted}"
-        )
-        back = (
-            "SELECT t.rid FROM inside i JOIN res s ON s.rid=i.rid AND s.type=?"
-            " JOIN lnk l ON l.type=s.type AND l.id=s.id"
-            f" JOIN res t ON t.rid=l.rid AND t.rel=s.rel WHERE t.live AND t.type=? AND {wanted}"
-        )
-        bound += [rel, linked, *more]
-        for type_, target in sorted(service.referring):
-            bound += [target, type_, *more]
-        steps = " UNION ".join([forth, *([back] * len(service.referring))])
-        sql = f"WITH RECURSIVE inside(rid) AS ({union} UNION {steps})"
-        return {rid for (rid,) in self.image.select(f"{sql} SELECT rid FROM inside", bound)}
+        def on(alias: str) -> Sql:
+            made = [f"{alias}.type IN (SELECT value FROM json_each(?))"]
+            made += [f"{alias}.rid IN ({sql})" for sql, _ in parts]
+            return f"({' OR '.join(made)})", [free, *(arg for _, args in parts for arg in args)]
 
-    def _matching(self, content: Content) -> Sql:
-        """The rows that are in the service by themselves, as far as the caller may see them."""
+        return on
+
+    def _matching(self, content: Content, only: Sql = ("1", [])) -> Sql:
+        """The rows a content finds, whoever may see them, among those that `only` is true of."""
         release, type_ = self.service.release, content.type
         query = parse(release, type_, content.pairs, parameters=self.known)
-        visible = self.plain.visible(release, (type_,))
-        made = compiled(query, visible, now=self.now)
+        made = compiled(query, lambda _alias: only, now=self.now)
         return made.sql, list(made.args)
+
+    # --- one row -------------------------------------------------------------------------------
+
+    def _holds(self, row: Row) -> bool:
+        """Whether a row that may be read belongs to the service."""
+        known = self._held.get(row.rid)
+        if known is None:
+            known = self._held[row.rid] = self._contains(row) or self._refers_to(row)
+        return known
+
+    def _contains(self, row: Row) -> bool:
+        if row.rel != self.service.release:
+            return False
+        for content in self.service.contains:
+            if content.type == row.type and (not content.pairs or self._finds(content, row)):
+                return True
+        return False
+
+    def _finds(self, content: Content, row: Row) -> bool:
+        sql, args = self._matching(content, ("r.rid=?", [row.rid]))
+        return bool(self.image.select(sql, args))
+
+    def _refers_to(self, row: Row) -> bool:
+        """Whether something in the service that may be seen refers to it, or it to that."""
+        service = self.service
+        targets = [target for type_, target in service.referring if type_ == row.type]
+        if targets and any(self._holds(one) for one in self._referred(row, targets)):
+            return True
+        if row.type not in service.linked or row.rel != service.release:
+            return False
+        return self._linked(row) or any(self._holds(one) for one in self._tied(row))
+
+    def _tied(self, row: Row) -> list[Row]:
+        """What goes along by itself, and refers to this row."""
+        types = orjson.dumps(sorted({type_ for type_, _ in self.service.referring})).decode()
+        found = self.image.select(
+            "SELECT s.rid FROM lnk l CROSS JOIN res s ON s.rid=l.rid"
+            " WHERE l.type=? AND l.id=? AND s.rel=? AND s.live"
+            " AND s.type IN (SELECT value FROM json_each(?))",
+            (row.type, row.id, row.rel, types),
+        )
+        rows = self.image.rows([rid for (rid,) in found])
+        return [one for one in rows if self.plain.sees(one)]
+
+    def _referred(self, row: Row, types: list[str]) -> list[Row]:
+        found = self.image.select(
+            "SELECT t.rid FROM lnk l CROSS JOIN res t ON t.rel=? AND t.type=l.type AND t.id=l.id"
+            " WHERE l.rid=? AND t.live AND t.type IN (SELECT value FROM json_each(?))",
+            (row.rel, row.rid, orjson.dumps(types).decode()),
+        )
+        rows = self.image.rows([rid for (rid,) in found])
+        return [one for one in rows if self.plain.sees(one)]
+
+    def _linked(self, row: Row) -> bool:
+        """Back along references, through what is linked itself, to what the service contains."""
+        rel, linked = row.rel, orjson.dumps(sorted(self.service.linked)).decode()
+        contents = frozenset(one.type for one in self.service.contains)
+        seen, more = self.plain.visible(rel, self.service.types)("s")
+        step = (
+            "CROSS JOIN res t ON t.rid=b.rid CROSS JOIN lnk l ON l.type=t.type AND l.id=t.id"
+            f" CROSS JOIN res s ON s.rid=l.rid WHERE s.rel=? AND s.live AND {seen}"
+        )
+        contained = replace(self, along=False)._inside(contents)("s")  # noqa: SLF001 - itself
+        sql = (
+            "WITH RECURSIVE back(rid) AS (SELECT ? UNION"
+            f" SELECT s.rid FROM back b {step} AND s.type IN (SELECT value FROM json_each(?)))"
+            f" SELECT 1 FROM back b {step} AND {contained[0]} LIMIT 1"
+        )
+        args = (row.rid, rel, *more, linked, rel, *more, *contained[1])
+        return bool(self.image.select(sql, args))
 
 
 def within(plain: Verdict, service: Service, now: datetime, known: Parameters) -> Narrowed:
