@@ -22,6 +22,7 @@ from typing import IO, Any, Final, Self, TypeVar, cast
 
 import orjson
 
+from pgo.app import _rates_file
 from pgo.demo.load import Loaded
 from pgo.demo.load import load as load_families
 from pgo.errors import Unavailable
@@ -58,6 +59,7 @@ class Stand:
         made = tempfile.TemporaryDirectory(prefix="pgo-bench-")
         self.folder = Path(self._stack.enter_context(made))
         self._stack.callback(_on_cores(CORES))
+        self._stack.callback(_rates_file(self.settings()).unlink, missing_ok=True)
         return self
 
     def __exit__(self, *_: object) -> None:

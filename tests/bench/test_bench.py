@@ -9,8 +9,10 @@ import sys
 import orjson
 import pytest
 
+from pgo.app import _rates_file
 from pgo.bench.load import drive
 from pgo.bench.rows import Row, alternating
+from pgo.bench.stand import Stand
 
 PROMISED = {
     "memory of a worker after its start": "<= 200",
@@ -43,6 +45,14 @@ def test_a_quick_run_gives_all_rows_with_sane_numbers(tmp_path):
         assert 0 < row["value"] < 1e7, row
     assert b"guarded read" in done.stderr, "progress is told on standard error"
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_the_counters_of_its_servers_are_taken_away():
+    with Stand(quick=True, tell=lambda _: None) as stand:
+        counters = _rates_file(stand.settings())
+        counters.touch()
+    assert not counters.exists()
+    assert not stand.folder.exists()
 
 
 def test_a_bench_nobody_has_is_refused_with_the_list():
