@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -103,9 +103,28 @@ class Fresh:
 
 
 @pytest.fixture
-def fresh(served: Any) -> Iterator[Fresh]:
+def new_dossier(served: Any) -> Iterator[Callable[[], Fresh]]:
+    """Makes dossiers of this test alone."""
+    names: list[str] = []
+    with ExitStack() as opened:
+
+        def make() -> Fresh:
+            names.append(f"fresh-{next(_numbers)}")
+            return _made(served, names[-1], opened)
+
+        yield make
+    for name in names:
+        del served.dossiers[name]
+
+
+@pytest.fixture
+def fresh(new_dossier: Callable[[], Fresh]) -> Fresh:
     """A dossier of this test alone."""
-    name, id_ = f"fresh-{next(_numbers)}", new_client()
+    return new_dossier()
+
+
+def _made(served: Any, name: str, opened: ExitStack) -> Fresh:
+    id_ = new_client()
 
     async def work(house: House) -> str:
         office = Office(house, id_, "demo")
@@ -115,9 +134,7 @@ def fresh(served: Any) -> Iterator[Fresh]:
 
     patient = served.inside(work)
     served.dossiers[name] = id_
-    with ExitStack() as opened:
-        yield Fresh(served, name, id_, patient, opened)
-    del served.dossiers[name]
+    return Fresh(served, name, id_, patient, opened)
 
 
 def _rules(subject: str) -> list[Rule]:
