@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from pgo.fhir.clauses import TABLES, Blind, Scope, Spot, Sql, Visible, condition
+from pgo.fhir.clauses import TABLES, Blind, Scope, Spot, Visible, condition, leading
+from pgo.fhir.comparing import Sql
 from pgo.fhir.conditions import Clause, Condition
 from pgo.fhir.parameters import COLUMNS
 from pgo.fhir.query import Include, Query, SortKey, parse
@@ -69,7 +70,8 @@ def compile(  # noqa: A001 - what it does; nobody needs the builtin here
         now: for the prefix `ap`.
         columns: of `res r` to give instead of the `rid` alone.
     """
-    scope, spot = Scope(query.release, visible, blind, now), Spot("r", query.type)
+    scope = Scope(query.release, visible, blind, now)
+    spot = Spot("r", query.type, leading(query.clauses, query.release))
     wanted, args = visible("r")
     where = ["r.rel=?", "r.type=?", "r.live=1", f"({wanted})"]
     bound: list[Any] = [query.release, query.type, *args]

@@ -9,6 +9,7 @@ from pgo.fhir import index, search, tables, text
 RES = (
     "CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT, type TEXT, id TEXT, ver INTEGER,"
     " at INTEGER, facet INTEGER, day INTEGER, live INTEGER, body BLOB, UNIQUE (rel, type, id));"
+    "CREATE INDEX res_seen ON res (rel, type, live, facet, ver);"
 )
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 SECOND = 1_000_000
@@ -66,6 +67,14 @@ class World:
         rids = self.answer(type_, *pairs, visible=visible)
         made = search.included(query, rids, visible, blind=blind or sighted)
         return self.names([rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()])
+
+    def page(self, type_, *pairs, visible=everything):
+        """As a server does: one parse, all matches, and what the first twenty include."""
+        query = self.parse(type_, *pairs)
+        made = search.compile(query, visible, now=NOW)
+        rids = [rid for (rid,) in self.db.execute(made.sql, made.args).fetchall()]
+        more = search.included(query, rids[:20], visible)
+        return rids[:20], self.db.execute(more.sql, more.args).fetchall()
 
     def names(self, rids):
         place = dict(self.db.execute("SELECT rid, id FROM res"))
