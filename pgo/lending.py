@@ -3,7 +3,7 @@
 A Practitioner has no category of its own and takes those of the visible resources that refer to it,
 directly or through other supporting ones (consent.md §1, `pgo.verdict`). For a search that would be
 a question per Practitioner; here the decisions are made once per pair of facets, and SQL looks for
-a referrer with one of the facets that open it. 5,000 resources: 0.1 ms instead of 25 ms.
+a referrer with one of the facets that open it. With 5,000 resources: 0.3 ms instead of 28 ms.
 
 Only for decisions that a facet alone settles: not where a grant names ids or a data period.
 """

@@ -1,8 +1,9 @@
 """The words of a resource, for `_text` and `_content`; no paths, no SQL.
 
 `_text` has the words of the narrative, `_content` those elsewhere in the resource: nothing is kept
-twice. Measured on 424 Dutch examples: 290 bytes a resource, which makes an image a tenth larger;
-a search reads them in order (0.9 ms for 5,000 resources), so there is no index to keep.
+twice. Measured on 479 Dutch examples: 330 bytes a resource, which makes an image a fifth larger.
+A search reads the words of its type in order (0.7 ms for `_text` and 2.1 ms for `_content` among
+2,700 Observations), so there is no index to keep.
 Words are folded; addresses, dates, codes' systems, ids and attachments have no words.
 """
 
@@ -65,5 +66,10 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
     elif type(value) is dict:
         for name, one in value.items():
-            if name not in _WORDLESS and not (name == "text" and type(one) is dict):
+            if name not in _WORDLESS and not _wordless(name, one):
                 yield from _texts(one)
+
+
+def _wordless(name: str, value: Any) -> bool:
+    """A narrative, which is read by itself, or the bytes of an STU3 Binary."""
+    return (name == "text" and type(value) is dict) or (name == "content" and type(value) is str)

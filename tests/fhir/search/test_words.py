@@ -30,6 +30,17 @@ def test_the_content_has_the_words_that_the_narrative_has_not():
     assert words.content(TREE) == expected
 
 
+@pytest.mark.parametrize(("release", "member"), [("r4", "data"), ("stu3", "content")])
+def test_the_bytes_of_a_document_are_no_words(release, member):
+    tree = {"resourceType": "Binary", "contentType": "application/pdf", member: "JVBERi0xLjQK"}
+    assert "wds" not in index.rows(release, tree)
+
+
+def test_the_title_of_a_document_is():
+    tree = {"resourceType": "DocumentReference", "content": [{"attachment": {"title": "Brief"}}]}
+    assert words.content(tree) == " brief "
+
+
 def test_nothing_to_say_is_no_row():
     assert words.narrative({}) == words.content({"status": True}) == ""
     assert "wds" not in index.rows("r4", {"resourceType": "Condition"})
