@@ -103,6 +103,7 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
             if p.searchable
         ],
     }
+    described["searchRevInclude"] = ["*"]
     if includes:
         described["searchInclude"] = [*includes, "*"]
     if searches.release == "r4" and type_ in _ON_TYPES:
