@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+import ssl
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +15,48 @@ import httpx2
 import pytest
 
 from pgo.dossier.log import Rule
-from pgo.house import House
+from pgo.house import House, open_house
 from pgo.office import Office, new_client
 from pgo.shared import patient_id
 
 LINKED = ("delinde", "isselzkh")
 _numbers = itertools.count(1)
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the usual one takes 20 ms to make per client
+
+
+EVERYTHING = "user/*.cruds"
+Work = Callable[[House], Coroutine[Any, Any, Any]]
+
+
+class Beside:
+    """A second house on the store of the server, open all session, in a thread of its own."""
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+        self._opened: Any = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.house: House = self._run(self._open())
+
+    async def _open(self) -> House:
+        self._opened = open_house(self._settings)
+        return await self._opened.__aenter__()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def do(self, work: Work) -> Any:
+        """The outcome of `await work(house)`."""
+        return self._run(work(self.house))
+
+    def close(self) -> None:
+        """End the thread and close the house."""
+        self._run(self._opened.__aexit__(None, None, None))
+        self._run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 @dataclass
@@ -28,14 +67,25 @@ class Fresh:
     """
 
     served: Any
+    beside: Beside
     name: str
     id: str
     patient: str
     _open: ExitStack
 
-    def as_(self, person: str = "p-marjan", release: str = "r4", **more: Any) -> httpx2.Client:
+    def as_(
+        self, person: str = "p-marjan", release: str = "r4", scope: str = EVERYTHING
+    ) -> httpx2.Client:
         """Somebody at this dossier."""
-        return self._client(self.served.token(person, self.name, **more), release)
+
+        async def token(house: House) -> str:
+            wide = tuple(scope.split())
+            issued = await house.tokens.issue_operator(
+                house.registry, dossier=self.id, person=person, scope=wide
+            )
+            return issued.access
+
+        return self._client(self.beside.do(token), release)
 
     def system(self, org: str = "delinde", release: str = "r4") -> httpx2.Client:
         """The system of a provider at this dossier."""
@@ -44,7 +94,8 @@ class Fresh:
     def _client(self, token: str, release: str) -> httpx2.Client:
         base = f"{self.served.url}/dossiers/{self.id}/fhir/{release}/"
         headers = {"Authorization": f"Bearer {token}"}
-        return self._open.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
+        http = httpx2.Client(base_url=base, headers=headers, timeout=30, verify=_NO_TLS)
+        return self._open.enter_context(http)
 
     def subject(self) -> dict[str, str]:
         """A reference to whom this is about."""
@@ -86,7 +137,11 @@ class Fresh:
         async def work(house: House) -> int:
             return await house.store.head(self.id)
 
-        return int(self.served.inside(work))
+        return int(self.inside(work))
+
+    def inside(self, work: Work) -> Any:
+        """The outcome of `await work(house)`, on the same store beside the server."""
+        return self.beside.do(work)
 
     def grant(self, **said: Any) -> str:
         """A grant by the mother; answers its id."""
@@ -102,15 +157,23 @@ class Fresh:
         assert self.as_().post(url).status_code == 200
 
 
+@pytest.fixture(scope="session")
+def beside(served: Any) -> Iterator[Beside]:
+    """A house beside the running server."""
+    opened = Beside(served.settings())
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def new_dossier(served: Any) -> Iterator[Callable[[], Fresh]]:
+def new_dossier(served: Any, beside: Beside) -> Iterator[Callable[[], Fresh]]:
     """Makes dossiers of this test alone."""
     names: list[str] = []
     with ExitStack() as opened:
 
         def make() -> Fresh:
             names.append(f"fresh-{next(_numbers)}")
-            return _made(served, names[-1], opened)
+            return _made(served, beside, names[-1], opened)
 
         yield make
     for name in names:
@@ -123,7 +186,7 @@ def fresh(new_dossier: Callable[[], Fresh]) -> Fresh:
     return new_dossier()
 
 
-def _made(served: Any, name: str, opened: ExitStack) -> Fresh:
+def _made(served: Any, beside: Beside, name: str, opened: ExitStack) -> Fresh:
     id_ = new_client()
 
     async def work(house: House) -> str:
@@ -132,9 +195,9 @@ def _made(served: Any, name: str, opened: ExitStack) -> Fresh:
         await office.set_rules(_rules(name), "demo")
         return patient_id(await house.parts.dossiers.open(id_), "r4")
 
-    patient = served.inside(work)
+    patient = beside.do(work)
     served.dossiers[name] = id_
-    return Fresh(served, name, id_, patient, opened)
+    return Fresh(served, beside, name, id_, patient, opened)
 
 
 def _rules(subject: str) -> list[Rule]:

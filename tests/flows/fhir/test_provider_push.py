@@ -315,7 +315,7 @@ def test_a_code_is_over_after_a_week(fresh):
     async def made(house):
         return await make_code(house, fresh.id, "p-marjan")
 
-    code = fresh.served.inside(made)
+    code = fresh.inside(made)
     later = datetime.now(UTC) + timedelta(days=7, minutes=1)
 
     async def too_late():
