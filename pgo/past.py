@@ -89,7 +89,8 @@ class Past:
             return "v.rid = ?", [self.rid]
         marks = ",".join("?" * len(self.types))
         visible = self.verdict.visible(self.rel, self.types)
-        (newest, one), (version, two) = visible("r"), visible("v")
+        (newest, one), (version, two) = visible("r"), visible("w")
+        version = f"EXISTS (SELECT 1 FROM ({_THEN}) w WHERE {version})"
         gone = ",".join(map(str, self._gone_supporting()))
         return (
             f"r.type IN ({marks}) AND (({newest} AND {version}) OR r.rid IN ({gone}))",
@@ -113,6 +114,13 @@ class Past:
 _AT: Final = (
     "v.at < ? AND (v.method <> 'DELETE' OR v.at >= ?) AND NOT EXISTS"
     " (SELECT 1 FROM ver w WHERE w.rid = v.rid AND w.ver = v.ver + 1 AND w.at <= ?)"
+)
+
+
+# A version as if it were the newest: what decisions look at is that of the version itself.
+_THEN: Final = (
+    "SELECT v.rid AS rid, v.facet AS facet, v.day AS day,"
+    " r.rel AS rel, r.type AS type, r.id AS id, r.live AS live"
 )
 
 
