@@ -31,4 +31,4 @@ app.command("bench")(bench.bench)
 def main() -> None:
     """Entry point of the `pgo` command: 0 done, 1 refused or failed, 2 asked or set wrongly."""
     with plain():
-        app()
+        app(prog_name="pgo")
