@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import orjson
 import pytest
+
+from pgo import staging
+from pgo.caller import Caller
+from pgo.errors import TooLarge
+from pgo.fhir import text
+from pgo.fhir.bundle import Op
+from pgo.registry import Account
 
 RELEASES = ("r4", "stu3")
 
@@ -370,3 +378,61 @@ def test_a_stranger_gets_the_answer_of_a_dossier_that_is_not_there(fresh):
     nowhere = stranger.post(f"{fresh.served.url}/dossiers/{'0' * 32}/fhir/r4", json=sent)
     assert there.status_code == nowhere.status_code == 404
     assert there.content == nowhere.content
+
+
+@pytest.mark.parametrize("url", ["MedicationRequest", "MedicationRequest/m"])
+def test_an_emergency_in_a_batch_is_told_to_the_family_before_anything_is_shown(fresh, url):
+    drug = {
+        "resourceType": "MedicationRequest", "id": "m", "status": "active", "intent": "order",
+        "medicationCodeableConcept": {"text": "valproaat"}, "subject": fresh.subject(),
+    }  # fmt: skip
+    marjan = fresh.as_()
+    assert marjan.put("MedicationRequest/m", json=drug).status_code == 201
+
+    async def doctor(house):
+        await house.registry.keep_account(
+            Account("p-seh", "Sara Spoed", kind="zorgverlener", orgs=("isselzkh",), loa="hoog")
+        )
+
+    fresh.inside(doctor)
+    seh = fresh.as_("p-seh")
+
+    def told():
+        rules = marjan.get(f"{fresh.served.url}/dossiers/{fresh.id}/toestemmingen").json()
+        return [one["person"] for one in rules["notice"] if one["kind"] == "noodtoegang"]
+
+    sent = bundle("batch", bare("GET", url))
+    assert seh.post("", json=sent).status_code == 404
+    assert told() == []
+    declared = {"X-Noodtoegang": 'code=ETREAT; reason="patient binnen met aanhoudende aanval"'}
+    answer = seh.post("", json=sent, headers=declared)
+    assert statuses(answer) == ["200"]
+    assert "valproaat" in answer.text
+    assert told() == ["p-seh"]
+
+
+def test_a_full_dossier_takes_nothing_new_but_can_be_kept_and_thinned(fresh, monkeypatch):
+    marjan = fresh.as_()
+    for id_ in ("a", "b"):
+        marjan.put(f"Observation/{id_}", json=fresh.weight(id=id_))
+    monkeypatch.setattr(staging, "MOST_RESOURCES", 3)
+    mother = Caller("p-marjan", scope=("user/*.cruds",))
+
+    def change(*ops):
+        async def work(house):
+            return await house.vault(mother, fresh.id).change("transaction", "r4", ops)
+
+        return fresh.inside(work)
+
+    def op(method, id_, index):
+        sent = fresh.weight("5", id=id_) if method == "PUT" else None
+        tree = text.parse(orjson.dumps(sent)) if sent else None
+        return Op(method, "Observation", id_, tree, place=f"Bundle.entry[{index}]", index=index)
+
+    with pytest.raises(TooLarge) as full:
+        change(op("PUT", "c", 0), op("PUT", "d", 1))
+    assert full.value.place == "Bundle.entry[1]"
+    assert marjan.get("Observation").json()["total"] == 2
+    change(op("PUT", "c", 0), op("PUT", "a", 1))
+    change(op("PUT", "a", 0), op("DELETE", "b", 1))
+    assert marjan.get("Observation").json()["total"] == 2

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import httpx2
@@ -17,6 +19,7 @@ from pgo.links import link, make_code
 
 BSN = "999990019"
 SYSTEM = "https://delinde.example/id"
+SAME = {"resourceType": "Observation", "status": "final", "code": {"text": "gewicht"}}
 
 
 def entry(type_, number, body, method="POST"):
@@ -33,23 +36,23 @@ def entry(type_, number, body, method="POST"):
     }
 
 
-def push(fresh, weight="21.50"):
+def push(fresh, weight="21.50", release="r4"):
     """Care plan, goal, condition, medication and a result, that refer to each other."""
-    about = {"subject": fresh.subject()}
+    about, r4 = {"subject": fresh.subject()}, release == "r4"
     person = entry("Practitioner", 1, {"name": [{"family": "Smit"}]})
     problem = entry("Condition", 1, about | {"code": {"text": "epilepsie"}})
-    goal = entry("Goal", 1, about | {
-        "lifecycleStatus": "active", "description": {"text": "minder aanvallen"},
-        "addresses": [{"reference": problem["fullUrl"]}]})  # fmt: skip
-    plan = entry("CarePlan", 1, about | {
-        "status": "active", "intent": "plan", "goal": [{"reference": goal["fullUrl"]}],
-        "addresses": [{"reference": problem["fullUrl"]}],
-        "author": {"reference": person["fullUrl"]}})  # fmt: skip
-    drug = entry("MedicationRequest", 1, about | {
-        "status": "active", "intent": "order", "medicationCodeableConcept": {"text": "valproaat"},
-        "requester": {"reference": person["fullUrl"]}})  # fmt: skip
-    result = entry("Observation", 1, {
-        k: v for k, v in fresh.weight(weight).items() if k != "resourceType"})  # fmt: skip
+    by, of = {"reference": person["fullUrl"]}, [{"reference": problem["fullUrl"]}]
+    aim = {"description": {"text": "minder aanvallen"}, "addresses": of}
+    goal = entry(
+        "Goal", 1, about | aim | ({"lifecycleStatus": "active"} if r4 else {"status": "proposed"})
+    )
+    made = {"status": "active", "intent": "plan", "goal": [{"reference": goal["fullUrl"]}]}
+    plan = entry("CarePlan", 1, about | made | {"addresses": of, "author": by if r4 else [by]})
+    order = {"status": "active", "intent": "order", "requester": by if r4 else {"agent": by}}
+    what = {"medicationCodeableConcept": {"text": "valproaat"}}
+    drug = entry("MedicationRequest", 1, about | order | what)
+    measured = {k: v for k, v in fresh.weight(weight).items() if k != "resourceType"}
+    result = entry("Observation", 1, measured)
     entries = [plan, goal, problem, drug, result, person]
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
@@ -63,10 +66,11 @@ def said(answer):
     ]
 
 
-def test_a_push_is_read_by_the_family(fresh):
-    answer = fresh.system().post("", json=push(fresh))
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+def test_a_push_is_read_by_the_family(fresh, release):
+    answer = fresh.system(release=release).post("", json=push(fresh, release=release))
     assert [status for status, _ in said(answer)] == ["201"] * 6
-    marjan = fresh.as_()
+    marjan = fresh.as_(release=release)
     plan = marjan.get("CarePlan?_include=CarePlan:goal&_include=CarePlan:condition").json()
     assert [e["resource"]["resourceType"] for e in plan["entry"]] == [
         "CarePlan",
@@ -74,17 +78,19 @@ def test_a_push_is_read_by_the_family(fresh):
         "Condition",
     ]
     kept = plan["entry"][0]["resource"]
-    assert kept["meta"]["source"] == "urn:pgo:bron:delinde"
+    assert kept["meta"].get("source", "") == ("urn:pgo:bron:delinde" if release == "r4" else "")
     assert kept["goal"][0]["reference"] == f"Goal/{plan['entry'][1]['resource']['id']}"
-    assert marjan.get(kept["author"]["reference"]).json()["name"] == [{"family": "Smit"}]
+    author = kept["author"] if release == "r4" else kept["author"][0]
+    assert marjan.get(author["reference"]).json()["name"] == [{"family": "Smit"}]
     assert '"value":21.5' in marjan.get("Observation").text
 
 
-def test_the_same_push_again_changes_nothing(fresh):
-    linde = fresh.system()
-    first = said(linde.post("", json=push(fresh)))
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+def test_the_same_push_again_changes_nothing(fresh, release):
+    linde = fresh.system(release=release)
+    first = said(linde.post("", json=push(fresh, release=release)))
     commits = fresh.commits()
-    again = said(linde.post("", json=push(fresh)))
+    again = said(linde.post("", json=push(fresh, release=release)))
     assert [status for status, _ in again] == ["200"] * 6
     assert [place for _, place in again] == [place for _, place in first]
     assert fresh.commits() == commits
@@ -266,6 +272,48 @@ def test_without_a_link_a_dossier_is_not_there(fresh):
             names = [{k for k in a.headers if k != "date"} for a in pair]
             assert names[0] == names[1]
     assert fresh.commits() == 2
+
+
+def together(*calls):
+    """The answers of calls made at the same time."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def test_pushes_at_the_same_time_make_no_copies(fresh):
+    systems = [fresh.system() for _ in range(6)]
+    answers = together(*(partial(one.post, "", json=push(fresh)) for one in systems))
+    found = [said(answer) for answer in answers]
+    assert sorted(one[0][0] for one in found) == ["200"] * 5 + ["201"]
+    assert len({tuple(place for _, place in one) for one in found}) == 1
+    marjan = fresh.as_()
+    for type_ in ("CarePlan", "Goal", "Condition", "MedicationRequest", "Observation"):
+        assert marjan.get(type_).json()["total"] == 1
+
+
+def test_one_request_sent_six_times_at_once_is_done_once(fresh):
+    headers = {"X-Request-ID": "ongeduldig"}
+    systems = [fresh.system() for _ in range(6)]
+    answers = together(
+        *(partial(one.post, "Observation", json=SAME, headers=headers) for one in systems)
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert systems[0].get("Observation").json()["total"] == 1
+
+
+def test_of_six_who_saw_the_same_version_one_changes_it(fresh):
+    fresh.as_().put("Observation/w", json=fresh.weight(id="w"))
+    seen = {"If-Match": 'W/"1"'}
+    writers = [fresh.as_() for _ in range(6)]
+    answers = together(
+        *(
+            partial(one.put, "Observation/w", json=fresh.weight(f"3{n}", id="w"), headers=seen)
+            for n, one in enumerate(writers)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412, 412, 412, 412]
+    assert writers[0].get("Observation/w/_history").json()["total"] == 2
 
 
 # --- the link ------------------------------------------------------------------------------------
