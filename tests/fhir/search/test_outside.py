@@ -2,11 +2,9 @@
 
 import json
 import re
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 import orjson
 import pytest
@@ -95,18 +93,6 @@ def test_the_official_medmij_fixtures_are_indexed():
                 index.rows(release, tree)
                 done += 1
     assert done > 500
-
-
-@pytest.mark.long
-def test_an_observation_is_indexed_in_150_microseconds():
-    trees = [tree for _, tree in examples("r4") if tree["resourceType"] == "Observation"]
-    rounds = []
-    for _ in range(9):
-        start = time.perf_counter()
-        for tree in trees:
-            index.rows("r4", tree)
-        rounds.append((time.perf_counter() - start) / len(trees))
-    assert median(rounds) <= 150e-6
 
 
 DUTCH = {"r4": ("Nictiz-R4-MedicationProcess", "Nictiz-R4-zib2020"),
