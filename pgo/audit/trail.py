@@ -14,13 +14,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Protocol
 
 from pgo.audit.catalogue import GAP
 from pgo.audit.chain import START, Pen, log_line, place_id
 from pgo.audit.entry import FAILED, Entry, pack
 from pgo.errors import NotFound, PgoError, Unavailable
+from pgo.moment import micros
 from pgo.store.contract import Line, Store
 
 __all__ = ["AuditKeys", "Head", "Trail", "log_line", "new_writer"]
@@ -31,7 +32,6 @@ _GATHERING: Final = 0.002
 _PENS: Final = 2_048
 _REORDER: Final = 4_096
 _YIELD_EVERY: Final = 100
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AuditKeys(Protocol):
@@ -101,8 +101,7 @@ class Trail:
 
     def now(self) -> int:
         """Microseconds since 1970 UTC, for `Entry.at`."""
-        passed = self._clock() - _EPOCH
-        return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+        return micros(self._clock())
 
     @property
     def waiting(self) -> int:

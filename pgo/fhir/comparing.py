@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from pgo.fhir.moments import micros
 from pgo.fhir.systems import spellings
 from pgo.fhir.tables import system_number
 from pgo.fhir.units import SYSTEMS
 from pgo.fhir.values import Below, Family, Moment, Number, Quantity, Reference, Text, Token, Uri
+from pgo.moment import micros
 
 Sql = tuple[str, list[Any]]
 Row = Callable[[str, Any], Sql]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -25,7 +25,6 @@ _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_ORIGIN: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - same name as below
 _MOMENT: Final = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
     r"(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?",
@@ -53,11 +52,6 @@ def interval(text: str) -> Interval:
         width = 10 ** max(0, 6 - len(fraction))
     start = start - _offset(zone) if zone else _utc(start, int(year))
     return start, start + width
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970 of a moment with a zone."""
-    return (moment - _ORIGIN) // timedelta(microseconds=1)
 
 
 def _days(year: int, month: str | None, day: str | None) -> Interval:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgo.fhir.moments import interval, micros
+from pgo.fhir.moments import interval
+from pgo.moment import micros
 
 
 def at(text):
