@@ -200,13 +200,8 @@ def _exchange(house: House, door: _FrontDoor) -> OfferDoors:
 
 
 def _on_types(house: House) -> dict[str, Operation]:
-    """Operations on a type, by type and name."""
-    stops = latest_stops(house.clock)
-    return {
-        "Observation/$lastn": lastn,
-        "MedicationRequest/$latest-stops": stops,
-        "MedicationDispense/$latest-stops": stops,
-    }
+    """What the rows of `pgo.fhir.operations` do that the exchange services offer as well."""
+    return {"$lastn": lastn, "$latest-stops": latest_stops(house.clock)}
 
 
 class _FrontDoor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgo.errors import NoSuchInteraction, NotFound
+from pgo.fhir import operations
 from pgo.fhir.elements import Release, stored
 
 _OWN: Final = re.compile(r"/fhir/(r4|stu3)(/.*)?")
@@ -55,6 +56,8 @@ def read_address(method: str, path: str) -> Address:
         _only(method, "GET", "HEAD")
         return Address(client, release, base, _METADATA[below], template=f"{home}/{below}")
     interaction, type_, id_, version, shape = _interaction(method, below)
+    if interaction.startswith("$"):
+        _only(method, *operations.methods(interaction, type_, id_))
     if type_ and type_ not in stored(release):
         raise NotFound("this is not a type of resource that is kept here")
     return Address(client, release, base, interaction, type_, id_, version, home + shape)
@@ -85,7 +88,6 @@ def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
         _only(method, "GET", "HEAD")
         return "history-system", "", "", 0, "/_history"
     if _OPERATION.fullmatch(parts[0]) and len(parts) == 1:
-        _only(method, "GET", "HEAD")
         return parts[0], "", "", 0, f"/{parts[0]}"
     if not _TYPE.fullmatch(parts[0]):
         raise NotFound("there is no such address")
@@ -98,7 +100,6 @@ def _interaction(method: str, below: str) -> tuple[str, str, str, int, str]:
         _only(method, "GET", "HEAD")
         return "history-type", parts[0], "", 0, "/{type}/_history"
     if _OPERATION.fullmatch(parts[1]) and len(parts) == 2:  # noqa: PLR2004 - Type/$operation
-        _only(method, "GET", "HEAD")
         return parts[1], parts[0], "", 0, "/{type}/$"
     if not _ID.fullmatch(parts[1]):
         raise NotFound("there is no such address")
@@ -117,6 +118,8 @@ def _on_instance(method: str, parts: list[str]) -> tuple[str, str, str, int, str
     if not rest:
         _only(method, "GET", "HEAD", *_CHANGES)
         return _CHANGES.get(method, "read"), type_, id_, 0, "/{type}/{id}"
+    if _OPERATION.fullmatch(rest[0]) and len(rest) == 1:
+        return rest[0], type_, id_, 0, "/{type}/{id}/$"
     if rest[0] != "_history" or len(rest) > 2:  # noqa: PLR2004 - _history and one version
         raise NotFound("there is no such address")
     _only(method, "GET", "HEAD")

@@ -8,20 +8,12 @@ from typing import Any, Final
 import orjson
 
 from pgo import __version__
-from pgo.fhir import elements, endpoint
+from pgo.fhir import elements, endpoint, operations
 from pgo.fhir.elements import Release
+from pgo.fhir.operations import Operated
 from pgo.fhir.parameters import Parameters
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
-_LASTN: Final = "http://hl7.org/fhir/OperationDefinition/Observation-lastn"
-_LOOKED: Final = "https://pgo.example/fhir/OperationDefinition/wie-keek"
-_STOPS: Final = ("latest-stops", "http://nictiz.nl/fhir/OperationDefinition/mp-latest-stops")
-_ON_TYPES: Final = {
-    "Observation": ("lastn", _LASTN),
-    "MedicationRequest": _STOPS,
-    "MedicationDispense": _STOPS,
-}
-"""Operations on a type; in STU3 the statement names them for the whole server."""
 _ON_ALL: Final = ("transaction", "batch", "history-system")
 _DATE: Final = "2026-11-22"
 
@@ -106,19 +98,20 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
     described["searchRevInclude"] = ["*"]
     if includes:
         described["searchInclude"] = [*includes, "*"]
-    if searches.release == "r4" and type_ in _ON_TYPES:
-        described["operation"] = [_operation("r4", *_ON_TYPES[type_])]
+    of_type = operations.on("r4", type_)
+    if searches.release == "r4" and of_type:
+        described["operation"] = [_operation("r4", one) for one in of_type]
     return described
 
 
-def _operations(release: str) -> list[dict[str, Any]]:
-    if release == "stu3":  # STU3 names operations here only; $wie-keek answers in R4
-        return [_operation(release, "lastn", _LASTN)]
-    return [_operation(release, "wie-keek", _LOOKED)]
+def _operations(release: Release) -> list[dict[str, Any]]:
+    """Those of the whole dossier; STU3 names all operations here."""
+    named = operations.on(release, "")
+    if release == "stu3":
+        named = [one for one in operations.TABLE if release in one.releases]
+    return [_operation(release, one) for one in named]
 
 
-def _operation(release: str, name: str, definition: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "definition": {"reference": definition} if release == "stu3" else definition,
-    }
+def _operation(release: Release, one: Operated) -> dict[str, Any]:
+    definition = {"reference": one.definition} if release == "stu3" else one.definition
+    return {"name": one.name.removeprefix("$"), "definition": definition}

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
 from pgo.errors import NotFound, PgoError
-from pgo.fhir import answers, elfproef, writing
+from pgo.fhir import answers, elfproef, operations, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
@@ -117,13 +117,12 @@ class Fhir:
             await vault.turn_away(_event_of(address.interaction), fault, **said)
 
     async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
-        name = ask.address.interaction
+        address = ask.address
+        name = address.interaction
         if name.startswith("$"):
-            type_ = ask.address.type
-            operation = self._doors.operations.get(f"{type_}/{name}" if type_ else name)
-            if operation is None:
-                raise NotFound("there is no such operation")
-            return await operation(ask, vault)
+            if operations.offered(address.release, name, address.type, address.id) is None:
+                raise NotFound("there is no such operation here")
+            return await self._doors.operations[name](ask, vault)
         return await _INTERACTIONS[name](ask, vault)
 
 

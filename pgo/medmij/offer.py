@@ -167,7 +167,7 @@ class Offer:
         service.search(ask.address.type, operation, meant.pairs)
         if not operation:
             return await _search(ask, meant, counter)
-        found = self._doors.operations.get(f"{ask.address.type}/{operation}")
+        found = self._doors.operations.get(operation)
         if found is None:
             raise NotFound("this service does not have that")
         return await found(meant, counter)

@@ -101,6 +101,6 @@ async def test_it_is_also_at_the_ordinary_address_of_r4_only(filled):
     answer = await filled.http.get("/fhir/r4/MedicationRequest/$latest-stops", headers=headers)
     assert {name.partition("/")[2] for name in names(answer.json())} == await asked(filled)
     answer = await filled.http.get("/fhir/stu3/MedicationRequest/$latest-stops", headers=headers)
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     answer = await filled.http.get("/fhir/r4/MedicationStatement/$latest-stops", headers=headers)
     assert answer.status_code == 404
