@@ -268,7 +268,7 @@ def _resolved(tree: Any, names: Mapping[str, str], patient: str) -> Any:
     step = ""
     try:
         if type(tree) is dict:
-            made = {}
+            names, made = _within(tree, names), {}
             for key, value in tree.items():
                 step = f".{key}"
                 made[key] = _member(tree, key, value, names, patient)
@@ -285,6 +285,15 @@ def _resolved(tree: Any, names: Mapping[str, str], patient: str) -> Any:
         lost.steps.append(step)
         raise
     return tree
+
+
+def _within(tree: dict[str, Any], names: Mapping[str, str]) -> Mapping[str, str]:
+    """What references inside may be to: a Bundle that is kept has its own entries, as they are."""
+    entries = tree.get("entry") if tree.get("resourceType") == "Bundle" else None
+    if type(entries) is not list:
+        return names
+    own = {one.get("fullUrl") for one in entries if type(one) is dict}
+    return {**names, **{name: name for name in own if type(name) is str}}
 
 
 def _member(

@@ -54,8 +54,11 @@ def resources(release: Release) -> frozenset[str]:
 
 @cache
 def stored(release: Release) -> frozenset[str]:
-    """The types a dossier keeps: all but those that only travel (http://hl7.org/fhir/parameters)."""
-    return resources(release) - {"Parameters", "OperationOutcome"}
+    """The types a dossier keeps: all but Parameters, which only travels.
+
+    Source: http://hl7.org/fhir/parameters, and the types of HL7's own base CapabilityStatement.
+    """
+    return resources(release) - {"Parameters"}
 
 
 @cache

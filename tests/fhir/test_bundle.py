@@ -73,3 +73,18 @@ def test_references_and_links_in_narrative_follow_the_names_and_nothing_else_cha
     assert found["text"]["div"] == "<a href='Goal/g'/>"
     assert found["a"] == {"reference": {"reference": "Goal/g"}, "value": None}
     assert tree["z"][0] == LOST
+
+
+def test_a_bundle_that_is_kept_keeps_the_references_between_its_own_entries():
+    url, lost = "urn:uuid:0f3f", "urn:uuid:1f3f"
+    inner = {"fullUrl": url, "resource": {"resourceType": "Patient"}}
+    about = {"resource": {"resourceType": "Basic", "subject": {"reference": url}}}
+    kept = {"resourceType": "Bundle", "type": "collection", "entry": [inner, about]}
+    assert resolve(kept, {url: "Patient/other"}, "Patient/p", "Bundle") == kept
+    about["resource"]["author"] = {"reference": lost}
+    with pytest.raises(PgoError) as caught:
+        resolve(kept, {}, "Patient/p", "Bundle")
+    assert caught.value.place == "Bundle.entry[1].resource.author.reference"
+    around = {"resourceType": "Basic", "subject": {"reference": url}, "contained": [kept]}
+    del about["resource"]["author"]
+    assert resolve(around, {url: "Patient/p"}, "", "Basic")["subject"]["reference"] == "Patient/p"

@@ -17,6 +17,11 @@ GOOD = [
     '<img src="#bin" alt="x"/><img src="Binary/1" alt=""/>',
     '<img src="data:image/png;base64,iVBORw0KGgo=" alt="x"/>',
     '<img src="https://x.test:8443/a/p.png?b=1" alt="x"/>',
+    '<img src="p.png" alt=""/>',
+    "<!-- a plain comment - of one line -->a",
+    "",
+    "  \n ",
+    "<p> </p>",
     '<p style="color: red; font-weight: bold" lang="nl" xml:lang="nl">x</p><br/><hr/>',
 ]
 
@@ -44,7 +49,9 @@ BAD = [
     r'<img src="https://x.test\p.png" alt=""/>',
     '<img src="ftp://x.test/p.png" alt=""/>',
     '<img src="//x.test/p.png" alt=""/>',
-    '<img src="p.png" alt=""/>',
+    '<img src="../p.png" alt=""/>',
+    '<img src="/p.png" alt=""/>',
+    '<img src="p.svg" alt=""/>',
     '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt=""/>',
     '<img src="x" onerror="alert(1)"/>',
     '<img alt="x" srcset="https://x.test/p.png"/>',
@@ -66,13 +73,14 @@ BAD = [
     '<p xmlns="urn:other">a</p>',
     '<a xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="javascript:1">a</a>',
     "<!--><img src=x onerror=alert(1)>-->a",
+    "<!-->a<!-- -->",
+    "<!-- a --!><img src=x onerror=alert(1)>-->a",
+    "<!-- <b>a</b> -->a",
+    "<!-- a -- b -->a",
     "<![CDATA[<script>alert(1)</script>]]>a",
     "<?php x ?>a",
     "&nbsp;",
     "<p>open",
-    "",
-    "  \n ",
-    "<p> </p>",
 ]
 
 

@@ -283,7 +283,6 @@ def test_a_method_that_is_not_offered_is_answered_with_those_that_are(
         "Foo/1",
         "observation",
         "Parameters",
-        "OperationOutcome/1",
         "Observation/x/_history/0",
         "Observation/x/_history/1/2",
         "Observation/x/_history/een",
