@@ -17,12 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pgo import __version__, rates, upkeep
 from pgo.audit.entry import REFUSED
 from pgo.caller import Caller
+from pgo.connection import Connection
 from pgo.edge import wrap
 from pgo.errors import PgoError, Unavailable
 from pgo.fhir.address import is_fhir
 from pgo.fhir.ask import Operation
 from pgo.fhir.capability import capability
 from pgo.fhir.endpoint import Doors, Fhir
+from pgo.fhir.everything import everything
 from pgo.fhir.lastn import lastn
 from pgo.fhir.latest_stops import latest_stops
 from pgo.framework import TELEMETRY, answer_errors
@@ -56,6 +58,10 @@ _EVENTS: Final = {
     "oauth.revoke": "token-revoke",
     "oauth.introspect": "request",
 }
+
+
+_ON_A_DOSSIER: Final = {"$everything": everything}
+"""What the other rows of `pgo.fhir.operations` do, at the FHIR interface only."""
 
 
 class Server:
@@ -138,7 +144,9 @@ def build(
 
 def from_environment() -> Server:
     """The server of the settings in the environment; what uvicorn's workers start."""
-    return build(load())
+    settings = load()
+    Connection.believe(settings.certificate_header, settings.trusted_proxies)
+    return build(settings)
 
 
 def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
@@ -156,7 +164,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             capability=lambda release, base: capability(release, base, searches[release]),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
-            operations={**operations(house), **_on_types(house)},
+            operations={**operations(house), **_on_types(house), **_ON_A_DOSSIER},
         )
     )
     offer = Offer(_exchange(house, door))

@@ -166,7 +166,7 @@ class Vault(Door):
         async with self.call("search-type", release=rel, type_=type_) as call:
             verdict = await self.known(call)
             self.reach("s", type_)
-            kept, start = await self._kept_cursor(cursor, rel, type_)
+            kept, start = await self.kept_cursor(cursor, rel, type_)
             pairs = [(name, value) for name, value in kept.pairs]
             known = self.dossier.searches[rel]
             query = parse(rel, type_, pairs, lenient=True, base=base, parameters=known)
@@ -174,7 +174,7 @@ class Vault(Door):
             places = kept.rest[start : start + page_size(query)]
             newest = self.dossier.image.rows([rid for rid, _ in places])
             vers = dict(places)
-            rows = [row for one in newest if (row := self._then(verdict, one, vers[one.rid]))]
+            rows = [row for one in newest if (row := self.then(verdict, one, vers[one.rid]))]
             included = self.included(verdict, query, rows)
             found = await self._show(call, rows, included)
             self.because_of(call, verdict, rows)
@@ -189,7 +189,12 @@ class Vault(Door):
         kept = Kept(self._asker(), on, query.used, asked, rest)
         return f"{await self._cursors().keep(kept, self._now())}.0"
 
-    async def _kept_cursor(self, cursor: str, rel: str, type_: str) -> tuple[Kept, int]:
+    async def kept_cursor(self, cursor: str, rel: str, type_: str) -> tuple[Kept, int]:
+        """What this caller's cursor leads to, and from where in it.
+
+        Raises:
+            NotFound: it is over, another's, or of another question.
+        """
         name, _, start = cursor.partition(".")
         kept = await self._cursors().find(name, self._now())
         if kept is None or not (start.isdecimal() and len(start) < _CURSOR_DIGITS):
@@ -207,7 +212,7 @@ class Vault(Door):
     def _asker(self) -> list[str]:
         return [self.caller.person, self.caller.app, self.caller.service]
 
-    def _then(self, verdict: Verdict, newest: Row, ver: int) -> Row | None:
+    def then(self, verdict: Verdict, newest: Row, ver: int) -> Row | None:
         """The version as it was when the list was made, if the caller may see it now."""
         if not verdict.sees(newest):
             return None

@@ -73,7 +73,8 @@ async def read_ask(
     if scope["method"] in {"POST", "PUT", "PATCH"}:
         body = await read_body(receive)
         medmij = address.base.startswith(_MEDMIJ)
-        how = reader(headers.get("content-type", ""), address.release, medmij=medmij)
+        if body or not address.interaction.startswith("$"):
+            how = reader(headers.get("content-type", ""), address.release, medmij=medmij)
         if (how == "form") != (address.interaction == "search-type"):
             raise UnsupportedMedia("this address takes another kind of body")
         pairs += pairs_of(body) if how == "form" else []

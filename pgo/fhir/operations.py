@@ -48,6 +48,7 @@ class Operated:
 
 
 TABLE: Final = (
+    Operated("$everything", f"{_HL7}Patient-everything", ("type", "instance"), ("Patient",), _BOTH),
     Operated(
         "$wie-keek",
         "https://pgo.example/fhir/OperationDefinition/wie-keek",
