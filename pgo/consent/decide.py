@@ -151,7 +151,7 @@ def own_grants(asking: Asking) -> tuple[Grant, ...]:
         return ()
     mine = [grant for grant in asking.world.grants if _can_be_given_up(grant, asking)]
     named = asking.resource.id
-    if named and (asking.client.id, named) in asking.world.by_id:
+    if (asking.client.id, named) in asking.world.by_id:
         return tuple(grant for grant in mine if grant.id == named)
     return tuple(mine) if request.grant_to == asking.actor.id else ()
 

@@ -20,7 +20,7 @@ def chain(grant: Grant, asking: Asking) -> tuple[Grant, ...]:
     while links[-1].parent:
         child = links[-1]
         parent = asking.world.by_id.get((child.client, child.parent))
-        if parent is None or parent in links or parent.to_who in people:
+        if parent is None or parent.to_who in people:
             return ()
         if not _passed_on(child, parent) or not _would_permit(parent, asking):
             return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONFIDENTIALITY = frozenset({"R", "V"})
+VERY_RESTRICTED = frozenset({"V"})
 
 
 def covered(sensitive: frozenset[str], named: frozenset[str]) -> bool:
@@ -15,4 +15,4 @@ def covered(sensitive: frozenset[str], named: frozenset[str]) -> bool:
     missing = sensitive - named
     if not missing:
         return True
-    return missing == {"R"} and bool((sensitive & named) - CONFIDENTIALITY)
+    return missing == {"R"} and bool((sensitive & named) - VERY_RESTRICTED)

@@ -59,8 +59,9 @@ def moment_of(client: Person, at: datetime) -> datetime:
 def _on_the_day(
     world: World, client: Person, relations: tuple[Relation, ...], at: datetime
 ) -> tuple[Basis, ...]:
-    died = moment_of(client, at)
-    if died == at:
+    """The grounds at the death, or else on the morning of that day; `at` when it is not known."""
+    died = client.deceased
+    if not isinstance(died, datetime):
         return living(world, client, relations, at)
     morning = moments.midnight(died.astimezone(moments.AMSTERDAM).date())
     return living(world, client, relations, died) or living(world, client, relations, morning)
@@ -211,6 +212,6 @@ def was_under_curatele(world: World, client: Person, made: datetime) -> bool:
         if relation.kind == "curator"
     ]
     dated = [start for start in starts if start is not None]
-    known = bool(starts) and len(dated) == len(starts)
+    known = len(dated) == len(starts)
     since_later = known and made < min(dated, default=made)
     return not since_later and under_curatele(world, client, made)
