@@ -44,15 +44,20 @@ def etag(version: int) -> str:
     return f'W/"{version}"'
 
 
-def resource(found: Found, status: int = 200, unless: Unless | None = None) -> Reply:
-    """One resource version with ETag and Last-Modified; without text for who has it already."""
+def resource(
+    found: Found, status: int = 200, unless: Unless | None = None, part: Query | None = None
+) -> Reply:
+    """One resource version with ETag and Last-Modified; without text for who has it already.
+
+    `part` is what is asked of it, when that is not all.
+    """
     headers: Headers = [
         (b"etag", etag(found.row.ver).encode()),
         (b"last-modified", http_date(found.row.at).encode()),
     ]
     if unless is not None and unless.had(found.row.ver, found.row.at):
         return Reply(304, b"", headers)
-    return Reply(status, found.text, headers)
+    return Reply(status, found.text if part is None else wanted(part, found.text), headers)
 
 
 def changed(outcome: Outcome, base: str, prefer: str) -> Reply:

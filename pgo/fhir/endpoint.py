@@ -17,14 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
-from pgo.errors import NotFound, PgoError
+from pgo.errors import BadValue, NotFound, PgoError
 from pgo.fhir import answers, elfproef, operations, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
-from pgo.fhir.ask import Ask, Operation, form_asked, no_parameters, pairs_of, query_of, read_ask
+from pgo.fhir.ask import Ask, Operation, form_asked, pairs_of, query_of, read_ask
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
+from pgo.fhir.query import Query
 from pgo.fhir.spans import span
 from pgo.fhir.unless import of_headers
 from pgo.vault import Vault
@@ -40,6 +41,7 @@ from pgo.web import (
 __all__ = ["Ask", "Doors", "Fhir", "Operation", "offered"]
 
 _LARGE: Final = 200_000
+_PARTS: Final = frozenset({"_summary", "_elements"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +152,34 @@ async def _drawn(reply: Reply, form: Format, release: Release) -> Answer:
 
 
 async def _read(ask: Ask, vault: Vault) -> Reply:
-    address = ask.address
-    no_parameters(ask)
+    address, part = ask.address, _part(ask)
     unless = of_headers(ask.headers)
     found = await vault.read(address.release, address.type, address.id)
-    return answers.resource(found, unless=unless)
+    return answers.resource(found, unless=unless, part=part)
 
 
 async def _vread(ask: Ask, vault: Vault) -> Reply:
-    address = ask.address
-    no_parameters(ask)
+    address, part = ask.address, _part(ask)
     unless = of_headers(ask.headers)
     found = await vault.vread(address.release, address.type, address.id, address.version)
-    return answers.resource(found, unless=unless)
+    return answers.resource(found, unless=unless, part=part)
+
+
+def _part(ask: Ask) -> Query | None:
+    """What part of a resource is asked by `_summary` and `_elements`; None for all of it.
+
+    Raises:
+        BadValue: another parameter, or a form that has no resource.
+    """
+    if not ask.pairs:
+        return None
+    strange = [name for name, _ in ask.pairs if name not in _PARTS]
+    if strange:
+        raise BadValue("a read knows _summary and _elements only", place=strange[0][:64])
+    query = query_of(ask, ask.address.type, ask.pairs, strict=True)
+    if query.counts_only:
+        raise BadValue("there is nothing to count here", place="_summary")
+    return query
 
 
 async def _history(ask: Ask, vault: Vault) -> Reply:
