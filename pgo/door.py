@@ -26,7 +26,7 @@ from pgo.moment import micros, moment
 from pgo.oauth.scopes import cap_of
 from pgo.store.contract import Line, NotNext
 from pgo.verdict import Verdict
-from pgo.world import People, verdict_of
+from pgo.world import People, verdict_again, verdict_of
 
 PATIENT: Final = Facet("Patient")
 _OUTSIDE: Final = ("at", "outcome", "status", "request", "person", "app", "token", "address")
@@ -58,6 +58,7 @@ class Door:
         self.called = False
         self._dossier: Dossier | None = None
         self._verdict: Verdict | None = None
+        self._in_turn = False
 
     # --- one call, one line --------------------------------------------------------------------
 
@@ -168,7 +169,8 @@ class Door:
     async def verdict(self) -> Verdict:
         """What the caller may do here now; made anew for each call."""
         if self._verdict is None:
-            self._verdict = await verdict_of(
+            made = verdict_of if self._in_turn else verdict_again
+            self._verdict = await made(
                 self.dossier,
                 self.caller,
                 self._parts.people,
@@ -181,6 +183,7 @@ class Door:
     def renew(self) -> None:
         """Forget the verdict: the dossier may have changed while waiting for its turn."""
         self._verdict = None
+        self._in_turn = True
 
     async def known(self, call: Call) -> Verdict:
         """The verdict, for a caller who may know that this dossier is there.

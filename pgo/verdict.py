@@ -39,6 +39,7 @@ class Verdict:
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
     _kept: dict[Any, Decision] = field(default_factory=dict)
+    _parts: dict[Any, tuple[dict[int, Facet], int, list[str]]] = field(default_factory=dict)
 
     def decide(self, action: str, facet: Facet, id_: str = "", day: int | None = None) -> Decision:
         """May the caller do this to a resource with this facet, id and data date (µs)?"""
@@ -154,15 +155,13 @@ class Verdict:
     def visible(self, rel: str, types: Iterable[str] | None) -> Visible:
         """The rows of these types (None: all) the caller may read, as SQL on an alias of `res`."""
         wanted = None if types is None else frozenset(types)
-        parts = self._plain_parts(wanted)
         support = SUPPORTING if wanted is None else SUPPORTING & wanted
         rids: list[int] = []
-        if support and (self.edges or self.named):
-            rids = self._support_rids(rel, support)
-        elif support:
-            parts += lending.parts(
-                self.image.facets, support, lambda f: self.decide("lezen", f).permit, self._wrote
-            )
+        if self.edges or self.named:
+            parts = self._plain_parts(wanted)
+            rids = self._support_rids(rel, support) if support else []
+        else:
+            parts = self._facet_parts(wanted, support)
 
         def on(alias: str) -> tuple[str, list[Any]]:
             made = [part.replace("§", alias) for part in parts]
@@ -171,6 +170,20 @@ class Verdict:
             return ("(" + " OR ".join(made) + ")", []) if made else _NOTHING
 
         return on
+
+    def _facet_parts(self, wanted: frozenset[str] | None, support: frozenset[str]) -> Sequence[str]:
+        """Where facets settle everything: worked out once for the facets there are."""
+        facets = self.image.facets
+        kept = self._parts.get(wanted)
+        if kept is None or kept[0] is not facets or kept[1] != len(facets):
+            parts = self._plain_parts(wanted)
+            if support:
+                parts += lending.parts(facets, support, self._opens, self._wrote)
+            kept = self._parts[wanted] = (facets, len(facets), parts)
+        return kept[2]
+
+    def _opens(self, facet: Facet) -> bool:
+        return self.decide("lezen", facet).permit
 
     def _plain_parts(self, wanted: frozenset[str] | None) -> list[str]:
         facets = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from pgo.oauth.scopes import Cap
 from pgo.verdict import Verdict
 
 SUBJECT: Final = "client"
+_CALLERS: Final = 64
 _LETTERS: Final = {"lezen": ("r", "s"), "toevoegen": ("c", "u"), "wijzigen": ("u", "d")}
 
 
@@ -32,7 +33,11 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A dossier's rules as of one commit: read once, used until they change."""
+    """A dossier's rules as of one commit: read once, used until they change.
+
+    `uneven` are the seconds since 1970 within which a rule begins or ends; every other rule does so
+    on a whole second, so that within any other second all decisions are the same.
+    """
 
     subject: Person
     relations: tuple[Relation, ...]
@@ -41,6 +46,7 @@ class Rules:
     named: frozenset[str]
     strangers: tuple[str, ...]
     world: World
+    uneven: frozenset[int]
 
 
 def rules_of(dossier: Dossier, policy: Policy) -> Rules:
@@ -67,7 +73,16 @@ def _read(image: Image, policy: Policy) -> Rules:
     strangers = {g.grantee.id for g in grants if g.id in chained} | passed_on
     world = World.of({subject.id: subject}, relations, grants, policy)
     edges = tuple(sorted(micros(limit) for limit in limits))
-    return Rules(subject, relations, grants, edges, named, tuple(sorted(strangers)), world)
+    uneven = frozenset(
+        int(m.timestamp()) for rule in (subject, *relations, *grants) for m in _broken(rule)
+    )
+    return Rules(subject, relations, grants, edges, named, tuple(sorted(strangers)), world, uneven)
+
+
+def _broken(rule: Person | Relation | Grant) -> Iterable[datetime]:
+    """The moments in a rule that are not on a whole second."""
+    values = (getattr(rule, one.name) for one in fields(rule))
+    return (value for value in values if isinstance(value, datetime) and value.microsecond)
 
 
 def _in_order(grants: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,6 +113,30 @@ async def verdict_of(
         world = World.of(persons, rules.relations, rules.grants, policy)
     asker = _Asker(caller, rules, now, cap, in_context=caller.dossier in {"", dossier.client})
     return Verdict(world, dossier.image, asker.ask, rules.edges, rules.named)
+
+
+async def verdict_again(
+    dossier: Dossier, caller: Caller, people: People, policy: Policy, now: datetime, cap: Cap
+) -> Verdict:
+    """`verdict_of`, or the one this very caller got earlier in this second when it is the same.
+
+    It is the same when no commit came since and no rule begins or ends within this second; a
+    decision that hangs on facts from elsewhere (other persons, an emergency) is always made anew.
+    """
+    rules, second = rules_of(dossier, policy), int(now.timestamp())
+    if rules.strangers or caller.emergency is not None or second in rules.uneven:
+        return await verdict_of(dossier, caller, people, policy, now, cap)
+    mark = (dossier.image.n, second)
+    kept = dossier.memo.get("verdicts")
+    if kept is None or kept[1][0] is not rules or kept[1][1] != mark or len(kept[1][2]) >= _CALLERS:
+        kept = dossier.memo["verdicts"] = (dossier.image.n, (rules, mark, {}))
+    known: dict[tuple[int, int], tuple[Caller, Cap, Verdict]] = kept[1][2]
+    place = (id(caller), id(cap))
+    found = known.get(place)
+    if found is None:
+        made = await verdict_of(dossier, caller, people, policy, now, cap)
+        found = known[place] = (caller, cap, made)
+    return found[2]
 
 
 class _Asker:

@@ -106,7 +106,7 @@ class SqliteStore:
 
     async def head(self, client: str) -> int:
         """Newest commit number, 0 when there is none; one point read on its own connection."""
-        rows = self._heads.rows("SELECT max(n) FROM commits WHERE client = ?", client)
+        rows = self._heads.newest("SELECT max(n) FROM commits WHERE client = ?", client)
         return rows[0][0] or 0
 
     @asynccontextmanager
@@ -265,9 +265,9 @@ class SqliteStore:
 
     async def peek(self, space: str, key: str, now: int) -> bytes | None:
         """The value, when it is there and not expired at `now`; a point read."""
-        sql = "SELECT value FROM expiring WHERE space = ? AND key = ? AND expires > ?"
-        rows = self._reads.rows(sql, space, key, now)
-        return rows[0][0] if rows else None
+        sql = "SELECT value, expires FROM expiring WHERE space = ? AND key = ?"
+        rows = self._heads.newest(sql, space, key)
+        return rows[0][0] if rows and rows[0][1] > now else None
 
     async def drop(self, space: str, key: str) -> None:
         """End a value."""
@@ -300,7 +300,7 @@ class SqliteStore:
     async def lookup(self, kind: str, key: str) -> bytes | None:
         """The value registered under (kind, key); a point read."""
         sql = "SELECT value FROM registry WHERE kind = ? AND key = ?"
-        rows = self._reads.rows(sql, kind, key)
+        rows = self._heads.newest(sql, kind, key)
         return rows[0][0] if rows else None
 
     async def listing(self, kind: str) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ IMAGE = (
     "SELECT i.n, c.data FROM images i LEFT JOIN chunks c ON c.client = i.client"
     " WHERE i.client = ? AND i.n < ? ORDER BY c.i"
 )
+MOST_REMEMBERED = 4_096  # small answers, such as tokens and heads
 LINES = (
     "SELECT client, writer, seq, at, prev, hash, sealed FROM lines"
     " WHERE client = ? AND writer = ? AND seq > ? AND at >= ? AND at < ? ORDER BY seq LIMIT ?"
@@ -37,6 +38,27 @@ class Reader:
         self._connection = connect(path)
         self._connection.execute("PRAGMA query_only=1").fetchall()
         self._lock = threading.Lock()
+        self._version = -1
+        self._remembered: dict[tuple[object, ...], Rows] = {}
+
+    def newest(self, sql: str, *values: object) -> Rows:
+        """The same as `rows` for a small answer, remembered until anybody commits to the file.
+
+        SQLite's data_version differs as soon as another connection, of any process, has committed;
+        asking for it takes 2 µs, a point read 15.
+
+        Raises:
+            errors.Unavailable: the file cannot be read.
+        """
+        version = self.rows("PRAGMA data_version")[0][0]
+        if version != self._version or len(self._remembered) >= MOST_REMEMBERED:
+            self._remembered.clear()
+            self._version = version
+        asked = (sql, *values)
+        found = self._remembered.get(asked)
+        if found is None:
+            found = self._remembered[asked] = self.rows(sql, *values)
+        return found
 
     def rows(self, sql: str, *values: object) -> Rows:
         """All rows of one query, here and now.
