@@ -27,6 +27,8 @@ from pgo.fhir.endpoint import Doors, Fhir
 from pgo.fhir.everything import everything
 from pgo.fhir.lastn import lastn
 from pgo.fhir.latest_stops import latest_stops
+from pgo.fhir.meta import meta
+from pgo.fhir.validating import validating
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
@@ -60,7 +62,11 @@ _EVENTS: Final = {
 }
 
 
-_ON_A_DOSSIER: Final = {"$everything": everything}
+_ON_A_DOSSIER: Final[dict[str, Operation]] = {
+    "$everything": everything,
+    "$meta": meta,
+    "$validate": validating,
+}
 """What the other rows of `pgo.fhir.operations` do, at the FHIR interface only."""
 
 

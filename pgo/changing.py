@@ -65,6 +65,21 @@ class Changing:
     _fresh: dict[bytes, bytes] = field(default_factory=dict)
 
     async def run(self, ops: Sequence[Op], name: str) -> list[Outcome]:
+    async def rehearse(self, ops: Sequence[Op]) -> None:
+        """Raise what `run` would raise now, and change nothing."""
+        await self._stage(ops)
+
+    async def tried(self, ops: Sequence[Op]) -> None:
+        """Work the changes out as `run` does and let go of them: nothing is stored.
+
+        Raises:
+            PgoError: why they would not be done.
+        """
+        async with self.vault.dossier.turn():
+            self.vault.renew()
+            self.call.begin_again()
+            await self._stage(ops)
+
         """What became of each operation, in the order of the Bundle."""
         vault = self.vault
         self._note_searches(ops)

@@ -124,6 +124,17 @@ class Vault(Door):
             raise NotFound("this page is not there; ask again", place="_cursor") from None
         return int(n), int(rid)
 
+    def newest(self, call: Call, verdict: Verdict, rel: str, type_: str, id_: str) -> Row:
+        """The newest version of a resource that an operation is about.
+
+        Raises:
+            NotFound: not there, or not for this caller; Gone: deleted.
+        """
+        row = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
+        if not row.live:
+            raise Gone("this resource was deleted")
+        return row
+
     def _seen(self, call: Call, verdict: Verdict, row: Row | None) -> Row:
         if row is None:
             raise NotFound("not found")

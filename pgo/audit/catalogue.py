@@ -112,6 +112,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("lastn", "R", frozenset(), True),
         ("latest-stops", "R", frozenset(), True),
         ("summary", "R", frozenset(), True),
+        ("meta", "R", frozenset(), True),
         ("document", "R", frozenset(), True),
         ("export", "R", frozenset(), True),
         ("import", "C", frozenset(), True),

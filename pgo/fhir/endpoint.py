@@ -17,14 +17,15 @@ from starlette.types import Receive, Scope, Send
 
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
-from pgo.errors import BadValue, NotFound, PgoError
-from pgo.fhir import answers, elfproef, operations, writing
+from pgo.errors import BadValue, NotFound, PgoError, Unsupported
+from pgo.fhir import answers, binary, elfproef, operations, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation, form_asked, pairs_of, query_of, read_ask
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
+from pgo.fhir.large import BINARY
 from pgo.fhir.query import Query
 from pgo.fhir.spans import span
 from pgo.fhir.unless import of_headers
@@ -36,6 +37,7 @@ from pgo.web import (
     name_route,
     request_id,
     send_answer,
+    send_parts,
 )
 
 __all__ = ["Ask", "Doors", "Fhir", "Operation", "offered"]
@@ -73,8 +75,12 @@ class Fhir:
             raise
         name_route(scope, address.template)
         reply = self._open(address, scope) or await self._guarded(address, scope, receive)
-        answer = await _drawn(reply, *form_of(scope))
-        await send_answer(send, answer, head=scope["method"] == "HEAD")
+        head = scope["method"] == "HEAD"
+        if reply.parts is not None:
+            start = (reply.status, reply.headers)
+            await send_parts(send, start, reply.parts, reply.length, head=head)
+            return
+        await send_answer(send, await _drawn(reply, *form_of(scope)), head=head)
 
     def _open(self, address: Address, scope: Scope) -> Reply | None:
         """What anybody may ask: the capability statement and the SMART configuration."""
@@ -123,8 +129,13 @@ class Fhir:
         name = address.interaction
         if name.startswith("$"):
             if operations.offered(address.release, name, address.type, address.id) is None:
+                if name in operations.INSTEAD:
+                    raise Unsupported(operations.INSTEAD[name])
                 raise NotFound("there is no such operation here")
             return await self._doors.operations[name](ask, vault)
+        of_bytes = _OF_BINARY.get(name) if address.type == BINARY else None
+        if of_bytes is not None and (ask.arriving or (ask.body == b"" and not ask.pairs)):
+            return await of_bytes(ask, vault)
         return await _INTERACTIONS[name](ask, vault)
 
 

@@ -18,10 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from pgo.call import Call
 from pgo.cursor import Place
 from pgo.dossier.image import Row
-from pgo.errors import BadValue, Gone, NotFound
+from pgo.errors import BadValue
 from pgo.fhir import answers
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask
@@ -76,7 +75,7 @@ async def everything(ask: Ask, vault: Vault) -> Reply:
         verdict = await vault.known(call)
         vault.reach("s", "Patient")
         if id_:
-            _patient(vault, call, verdict, release, id_)
+            vault.newest(call, verdict, release, "Patient", id_)
         about = Query(release, f"{_NAME}/{id_}", used=sent.pairs)
         mark = (0, vault.dossier.image.n)
         if cursor:
@@ -127,18 +126,6 @@ def _moment(sent: Given, name: str) -> tuple[int, int] | None:
         return interval(text.replace(" ", "+")) if text else None
     except ValueError:
         raise BadValue("this is not a moment", place=name) from None
-
-
-def _patient(vault: Vault, call: Call, verdict: Verdict, release: str, id_: str) -> None:
-    """The Patient that is named is there for this caller."""
-    row = vault.dossier.image.get(release, "Patient", id_)
-    decision = verdict.row(row) if row is not None else None
-    if decision is not None:
-        call.because(decision)
-    if row is None or decision is None or not decision.permit:
-        raise NotFound("not found")
-    if not row.live:
-        raise Gone("this resource was deleted")
 
 
 # --- one page ----------------------------------------------------------------------------------

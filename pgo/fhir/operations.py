@@ -47,7 +47,13 @@ class Operated:
         return fits and level in self.levels and release in self.releases
 
 
+_BY_PATCH: Final = "meta changes by an update or a patch of the resource, which makes a version"
+INSTEAD: Final = {"$meta-add": _BY_PATCH, "$meta-delete": _BY_PATCH}
+"""Operations of HL7 that are not offered, with what to do instead."""
+
 TABLE: Final = (
+    Operated("$validate", f"{_HL7}Resource-validate", ("type", "instance"), methods=_BOTH),
+    Operated("$meta", f"{_HL7}Resource-meta", ("system", "type", "instance")),
     Operated("$everything", f"{_HL7}Patient-everything", ("type", "instance"), ("Patient",), _BOTH),
     Operated(
         "$wie-keek",

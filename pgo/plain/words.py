@@ -85,6 +85,7 @@ DEEDS: Final[Mapping[str, Deed]] = {
     "lastn": VIEW,
     "latest-stops": VIEW,
     "summary": VIEW,
+    "meta": VIEW,
     "document": VIEW,
     "overview": VIEW,
     "dossier-show": VIEW,
