@@ -56,7 +56,9 @@ _EVENTS: Final = {
     "oauth.sign-in": "login",
     "oauth.consent": "authorize",
     "oauth.authorize": "authorize",
+    "oauth.par": "authorize",
     "oauth.token": "token",
+    "oauth.userinfo": "request",
     "oauth.revoke": "token-revoke",
     "oauth.introspect": "request",
 }
@@ -158,7 +160,8 @@ def from_environment() -> Server:
 def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
     """The whole application, and the part of it that is FastAPI."""
     metrics = make_metrics(lambda: house.parts.dossiers.open_count)
-    guard = Guard(house.registry, house.tokens)
+    oauth = _oauth(house)
+    guard = Guard(house.registry, house.tokens, oauth.proofs)
     door = _FrontDoor(house, guard, counters)
     searches = house.parts.dossiers.searches
     fhir = Fhir(
@@ -174,7 +177,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
         )
     )
     offer = Offer(_exchange(house, door))
-    pages = _fastapi(house, door)
+    pages = _fastapi(house, door, oauth)
     health = Health(_readiness(house))
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -247,7 +250,7 @@ class _FrontDoor:
         )
 
 
-def _fastapi(house: House, door: _FrontDoor) -> FastAPI:
+def _fastapi(house: House, door: _FrontDoor, oauth: OAuthParts) -> FastAPI:
     app = FastAPI(
         title="pgo",
         version=__version__,
@@ -257,8 +260,9 @@ def _fastapi(house: House, door: _FrontDoor) -> FastAPI:
         redoc_url=None,
     )
     answer_errors(app)
-    app.include_router(oauth_router(_oauth(house)))
+    app.include_router(oauth_router(oauth))
     app.include_router(regie_router(house, door.caller_of, door.refused))
+    app.include_router(sharing_router(house, door.caller_of, door.refused))
     return app
 
 

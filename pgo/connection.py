@@ -8,15 +8,21 @@ uvicorn has no time limit and no size limit for the head of a request. This prot
 * once an answer is out, what is left of the body gets `linger_seconds` and is thrown away;
 * a reader who takes nothing for `write_seconds` is cut off.
 
+A client's certificate is believed of a trusted proxy only: see `believe`.
+
 A request whose head comes in one piece, which is nearly every request, sets no timer at all.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from typing import Final
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pgo.oauth.certificate import HEADER as CERTIFICATE
 
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -31,11 +37,22 @@ class Connection(HttpToolsProtocol):
     head_bytes = 49_152
     linger_seconds = 2.0
     write_seconds = 30.0
+    certificate = b""
+    proxies: Container[str] = ()
 
     _in_head = True
     _seen = 0
     _arriving: asyncio.TimerHandle | None = None
     _leaving: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def believe(cls, header: str, proxies: str) -> None:
+        """Pass on the certificate in this header when one of these proxies sends it.
+
+        The application gets it under a name that nobody can send; from others it is dropped.
+        """
+        cls.certificate = header.lower().encode()
+        cls.proxies = ProxyHeadersMiddleware(_nothing, proxies).trusted_hosts
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing has as much time as one that speaks slowly."""
@@ -65,8 +82,13 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header field of the head; drop a trailer."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        if self.certificate and name.lower() == self.certificate:
+            if self.client is not None and self.client[0] in self.proxies:
+                super().on_header(CERTIFICATE, value)
+            return
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is in."""
@@ -108,3 +130,7 @@ class Connection(HttpToolsProtocol):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
+
+
+async def _nothing(*_: object) -> None:
+    """In place of an application, where only the reading of a list of proxies is wanted."""

@@ -11,10 +11,14 @@
     │  ├─ Unsupported not-supported       ├─ UnsupportedMedia 415 not-supported
     │  ├─ InvalidGrant                    ├─ Unprocessable 422 processing
     │  ├─ InvalidScope                    │  └─ TooCostly too-costly
-    │  ├─ UnsupportedGrantType            ├─ TooMany 429 throttled
-    │  └─ UnauthorizedClient              ├─ Incident 500 exception
-    ├─ Unauthenticated 401 login          ├─ Unavailable 503 transient
-    │  └─ InvalidClient                   ├─ NoSpace 507 no-store
+    │  ├─ InvalidProof                    ├─ TooMany 429 throttled
+    │  │  └─ NonceNeeded                  ├─ Incident 500 exception
+    │  ├─ UnsupportedGrantType            ├─ Unavailable 503 transient
+    │  └─ UnauthorizedClient              ├─ NoSpace 507 no-store
+    ├─ Unauthenticated 401 login          │
+    │  ├─ ProofRefused                    │
+    │  ├─ NonceStale                      │
+    │  └─ InvalidClient                   │
     ├─ Forbidden 403 forbidden            └─ ManyMatches 412 multiple-matches
     │  └─ ScopeTooSmall
     ├─ NotFound 404 not-found
@@ -124,6 +128,18 @@ class InvalidScope(BadRequest):
     oauth = "invalid_scope"
 
 
+class InvalidProof(BadRequest):
+    """A token is asked without a good DPoP proof (RFC 9449 5)."""
+
+    oauth = "invalid_dpop_proof"
+
+
+class NonceNeeded(InvalidProof):
+    """The DPoP proof needs the nonce in the header `DPoP-Nonce` (RFC 9449 8)."""
+
+    oauth = "use_dpop_nonce"
+
+
 class UnsupportedGrantType(BadRequest):
     """A grant type this server does not offer."""
 
@@ -141,6 +157,18 @@ class Unauthenticated(PgoError):
 
     status, issue, oauth = 401, "login", "invalid_token"
     dutch = "U bent niet ingelogd. Log opnieuw in."
+
+
+class ProofRefused(Unauthenticated):
+    """A bound token came without a good proof of its key (RFC 9449 7.1)."""
+
+    oauth = "invalid_dpop_proof"
+
+
+class NonceStale(Unauthenticated):
+    """The proof with a token has an old nonce; `DPoP-Nonce` has a new one (RFC 9449 9)."""
+
+    oauth = "use_dpop_nonce"
 
 
 class InvalidClient(Unauthenticated):

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-For and -Proto are believed."
     )
+    certificate_header: str = Field(
+        "",
+        pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$",
+        description="Header in which trusted proxies pass on a client's TLS certificate.",
+    )
     development_login: bool = Field(
         False, description="Offer the sign-in page that lists the demo people (refused by strict)."
     )

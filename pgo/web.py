@@ -20,7 +20,8 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pgo.errors import Incident, InvalidClient, PgoError, ScopeTooSmall
+from pgo.challenge import challenge
+from pgo.errors import Incident, PgoError
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import JSON, Format, lenient_format
 from pgo.log import report, scrub
@@ -129,7 +130,7 @@ def render(
         "problem": lambda: _problem(error, text, request_id),
     }[kind]()
     headers: Headers = [(b"content-type", media)]
-    headers += _challenge(error, kind, sent)
+    headers += challenge(error, sent, oauth=kind == "oauth")
     for name, value in error.headers.items():
         headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
     return Answer(error.status, headers, body)
@@ -172,17 +173,6 @@ def _problem(error: PgoError, text: str, request_id: str) -> tuple[bytes, bytes]
         "request_id": request_id,
     }
     return b"application/problem+json", orjson.dumps(body)
-
-
-def _challenge(error: PgoError, kind: Kind, sent: str) -> Headers:
-    """WWW-Authenticate (RFC 6750 3): names an error only when a token was sent."""
-    small = isinstance(error, ScopeTooSmall)
-    if error.status != HTTPStatus.UNAUTHORIZED and not small:
-        return []
-    if kind == "oauth" and isinstance(error, InvalidClient) and sent == "basic":
-        return [(b"www-authenticate", b'Basic realm="pgo"')]
-    code = f', error="{error.oauth}"' if sent == "bearer" or small else ""
-    return [(b"www-authenticate", f'Bearer realm="pgo"{code}'.encode())]
 
 
 def answer_for(error: PgoError, scope: Scope) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from math import isfinite
 from typing import Any
@@ -21,7 +21,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.registry import Header
 
 from pgo.errors import InvalidClient
-from pgo.oauth.clients import ALGORITHMS, App, Provider
+from pgo.oauth.clients import ALGORITHMS, App, Provider, algorithms_of
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MOST_ASSERTION, MOST_HEADER, MOST_JTI = 8192, 1024, 255
@@ -30,6 +30,7 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{1,1400})\.([A-Za-z0-9_-]{1,6000})\.([A-Za-z0
 
 Lookup = Callable[[str], Awaitable[App | Provider | None]]
 FirstUse = Callable[[str, int], Awaitable[bool]]
+KeysOf = Callable[[App | Provider, str], Awaitable[Mapping[str, Any]]]
 
 
 class _Failed(Exception):
@@ -54,8 +55,21 @@ def unproved() -> InvalidClient:
     return InvalidClient("Client authentication failed.")
 
 
+async def registered_keys(client: App | Provider, kid: str) -> Mapping[str, Any]:
+    """The keys a client was registered with."""
+    del kid
+    return client.jwks or {}
+
+
 async def proved(
-    assertion: str, *, client_of: Lookup, first_use: FirstUse, audiences: frozenset[str], now: int
+    assertion: str,
+    *,
+    client_of: Lookup,
+    first_use: FirstUse,
+    audiences: frozenset[str],
+    now: int,
+    issuer: str = "",
+    keys_of: KeysOf = registered_keys,
 ) -> App | Provider:
     """The client that made this assertion.
 
@@ -65,6 +79,8 @@ async def proved(
         first_use: keeps (name, until) and says whether it was not there yet, on any node.
         audiences: the issuer and the address of the token endpoint.
         now: seconds since 1970.
+        issuer: the only audience of clients with the profile fapi (FAPI 2.0 5.3.2.1).
+        keys_of: keys of a client, among them the one with a kid, if he has it.
 
     Raises:
         errors.InvalidClient: anything is wrong.
@@ -72,8 +88,10 @@ async def proved(
     try:
         header, subject = _opened(assertion)
         client = _usable(await client_of(subject))
-        claims = _verified(assertion, header, client)
-        until = _check(claims, client.client_id, audiences, now)
+        keys = await keys_of(client, str(header["kid"]))
+        claims = _verified(assertion, _key(header, keys), algorithms_of(client))
+        ours = frozenset({issuer}) if client.profile == "fapi" else audiences
+        until = _check(claims, client.client_id, ours, now)
     except (_Failed, JoseError, ValueError, TypeError, RecursionError) as wrong:
         raise unproved() from wrong
     name = sha256(orjson.dumps([client.client_id, claims["jti"]])).hexdigest()
@@ -108,15 +126,14 @@ def _usable(client: App | Provider | None) -> App | Provider:
     return client
 
 
-def _verified(assertion: str, header: Header, client: App | Provider) -> dict[str, Any]:
-    key = _key(header, client)
-    registry = _Algorithms(algorithms=list(client.algorithms))
+def _verified(assertion: str, key: Key, algorithms: tuple[str, ...]) -> dict[str, Any]:
+    registry = _Algorithms(algorithms=list(algorithms))
     return dict(jwt.decode(assertion, key, registry=registry).claims)
 
 
-def _key(header: Header, client: App | Provider) -> Key:
+def _key(header: Header, keys: Mapping[str, Any]) -> Key:
     """The registered key with this kid; never one the assertion brings along."""
-    for key in (client.jwks or {}).get("keys", ()):
+    for key in keys.get("keys", ()):
         if key["kid"] == header["kid"] and key.get("alg", header["alg"]) == header["alg"]:
             return import_key(dict(key))
     raise _Failed("kid")

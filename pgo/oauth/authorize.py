@@ -15,7 +15,7 @@ from pgo.errors import BadRequest, InvalidScope, PgoError
 from pgo.oauth.clients import App, matches_redirect
 from pgo.oauth.scopes import Cap, cap_of, levels, narrowed, parse
 
-MOST_STATE = 4096
+MOST_STATE, MOST_NONCE = 4096, 512
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _AUDIENCE = re.compile(r"(?:/dossiers/(?P<dossier>[a-z0-9-]{1,64}))?/fhir/(?:r4|stu3)/?")
 
@@ -24,7 +24,8 @@ _AUDIENCE = re.compile(r"(?:/dossiers/(?P<dossier>[a-z0-9-]{1,64}))?/fhir/(?:r4|
 class Asked:
     """A request that is sound: `cap` is what was asked and the app may have.
 
-    `only` is the dossier its `aud` names, or "".
+    `only` is the dossier its `aud` names, or ""; `nonce` goes into the id_token; `bound` is the
+    key whose proof the code will need, or "".
     """
 
     app: App
@@ -33,6 +34,8 @@ class Asked:
     challenge: str
     cap: Cap
     only: str = ""
+    nonce: str = ""
+    bound: str = ""
 
 
 class ToApp(PgoError):
@@ -92,7 +95,11 @@ def asked(pairs: Sequence[tuple[str, str]], app: App, redirect_uri: str, issuer:
         cap = _cap(params.get("scope", ""), app)
     except InvalidScope as refused:
         raise ToApp("invalid_scope", refused.detail, redirect_uri, state) from refused
-    return Asked(app, redirect_uri, state, params["code_challenge"], cap, only)
+    key = params.get("dpop_jkt", "")
+    return Asked(
+        app, redirect_uri, state, params["code_challenge"], cap, only,
+        nonce=params.get("nonce", ""), bound=f"jkt:{key}" if key else "",
+    )  # fmt: skip
 
 
 def _fault(
@@ -103,13 +110,15 @@ def _fault(
     checks = (
         (len(params) < len(pairs), bad, "A parameter stands there more than once."),
         ("request" in params, "request_not_supported", "Request objects are not offered."),
-        ("request_uri" in params, "request_uri_not_supported", "Request objects are not offered."),
+        ("request_uri" in params, "request_uri_not_supported", "This is not a pushed request."),
         (not state, bad, "A state of at most 4096 characters is required."),
         (not kind, bad, "The response_type is missing."),
         (kind != "code", "unsupported_response_type", "Only code is offered."),
         (params.get("response_mode", "query") != "query", bad, "Only query is offered."),
         (params.get("code_challenge_method") != "S256", bad, "PKCE with S256 is required."),
         (not _CHALLENGE.fullmatch(params.get("code_challenge", "")), bad, "PKCE is required."),
+        (len(params.get("nonce", "")) > MOST_NONCE, bad, "The nonce is too long."),
+        (not _CHALLENGE.fullmatch(params.get("dpop_jkt", "-" * 43)), bad, "dpop_jkt is malformed."),
         ("none" in params.get("prompt", "").split(), "login_required", "Nobody is signed in."),
     )
     return next(((code, text) for wrong, code, text in checks if wrong), None)
@@ -128,6 +137,6 @@ def _dossier_of(audience: str | None, issuer: str) -> str | None:
 def _cap(scope: str, app: App) -> Cap:
     """What was asked and the app may have; system scopes are never for people."""
     cap = levels(narrowed(parse(scope), cap_of(app.scopes)), "patient", "user")
-    if not cap.reaches:
+    if not cap.reaches and "openid" not in cap.context:
         raise InvalidScope("Nothing was asked that this app may have.", place="scope")
     return cap

@@ -16,6 +16,8 @@ from pgo.oauth.scopes import cap_of
 
 ALGORITHMS = ("ES384", "RS384", "PS256", "ES256", "EdDSA")
 """Signature algorithms an assertion may have (FAPI 2.0 and SMART Backend Services)."""
+FAPI_ALGORITHMS = frozenset({"PS256", "ES256", "EdDSA"})
+PROFILES = frozenset({"smart", "fapi"})
 GRANTS = frozenset({"authorization_code", "refresh_token"})
 PURPOSES = frozenset({"", "PATRQT", "FAMRQT", "PWATRNY", "SUPNWK", "CAREMGT", "TREAT", "HRESCH"})
 OPERATOR = "pgo-token"
@@ -42,8 +44,10 @@ class App:
         grants: of authorization_code and refresh_token.
         scopes: the most it may be granted.
         origins: web origins that may call from a browser.
-        profile: "smart" (bearer tokens, PKCE).
+        profile: "smart" (bearer tokens, PKCE) or "fapi" (FAPI 2.0: pushed requests, and tokens
+            that are bound to a key; confidential apps only).
         jwks: public keys of a confidential app, None for a public one.
+        jwks_uri: https address of such keys, instead of the keys.
         purpose: v3-ActReason that replaces the one that follows from the person's kind.
         introspects: a resource server that may ask about tokens of others.
         generation: counts up to end all tokens of the app.
@@ -57,47 +61,66 @@ class App:
     origins: tuple[str, ...] = ()
     profile: str = "smart"
     jwks: Mapping[str, Any] | None = None
+    jwks_uri: str = ""
     algorithms: tuple[str, ...] = ALGORITHMS
     purpose: str = ""
     introspects: bool = False
     disabled: bool = False
     generation: int = field(default=0, compare=False)
 
+    @property
+    def confidential(self) -> bool:
+        """Whether it has keys to prove itself with."""
+        return self.jwks is not None or self.jwks_uri != ""
+
     def __post_init__(self) -> None:
         _check_id(self.client_id)
         _need(self.name.strip() != "", "name")
-        _need(self.profile == "smart", "profile")
+        _need(self.profile in PROFILES, "profile")
+        _need(self.profile != "fapi" or self.confidential, "profile")
         _need(GRANTS.issuperset(self.grants), "grants")
         _need(self.purpose in PURPOSES, "purpose")
         _need(bool(self.redirect_uris) or "authorization_code" not in self.grants, "redirect_uris")
         _need(all(redirect_is_sound(uri) for uri in self.redirect_uris), "redirect_uris")
         _need(all(origin_is_sound(origin) for origin in self.origins), "origins")
-        _need(not self.introspects or self.jwks is not None, "introspects")
-        _check_keys(self.jwks, self.algorithms)
+        _need(not self.introspects or self.confidential, "introspects")
+        _check_keys(self.jwks, self.jwks_uri, self.algorithms)
         cap_of(self.scopes)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A care provider's system: `id` of the organisation, `client_id` of the system, its keys."""
+    """A care provider's system: `id` of the organisation, `client_id` of the system, its keys.
+
+    `jwks`, or the address they are at (`jwks_uri`); for the rest see `App`.
+    """
 
     id: str
     name: str
     client_id: str
-    jwks: Mapping[str, Any]
+    jwks: Mapping[str, Any] | None
     scopes: tuple[str, ...] = ("system/*.cruds",)
     algorithms: tuple[str, ...] = ALGORITHMS
     purpose: str = ""
     disabled: bool = False
     generation: int = field(default=0, compare=False)
+    profile: str = "smart"
+    jwks_uri: str = ""
     grants: tuple[str, ...] = field(default=("client_credentials",), init=False)
+
+    @property
+    def confidential(self) -> bool:
+        """Always: a system is nobody without its keys."""
+        return True
 
     def __post_init__(self) -> None:
         _check_id(self.client_id)
         _check_id(self.id)
         _need(self.name.strip() != "", "name")
         _need(self.purpose in PURPOSES, "purpose")
-        _check_keys(self.jwks, self.algorithms)
+        _need(self.profile in PROFILES, "profile")
+        _need(self.jwks is not None or self.jwks_uri != "", "jwks")
+        _check_keys(self.jwks, self.jwks_uri, self.algorithms)
         _need(all(reach.level == "system" for reach in cap_of(self.scopes).reaches), "scopes")
 
 
@@ -158,20 +181,48 @@ def _check_id(text: str) -> None:
     _need(_ID.fullmatch(text) is not None and text != OPERATOR, "client_id")
 
 
-def _check_keys(jwks: Mapping[str, Any] | None, algorithms: tuple[str, ...]) -> None:
+def algorithms_of(client: App | Provider) -> tuple[str, ...]:
+    """What this client may sign with: as registered, within what its profile allows."""
+    if client.profile == "fapi":
+        return tuple(alg for alg in client.algorithms if alg in FAPI_ALGORITHMS)
+    return client.algorithms
+
+
+def key_address_is_sound(uri: str) -> bool:
+    """Whether keys may be fetched here: https with a host name and no port but 443."""
+    parts = _split(uri)
+    if parts is None or "#" in uri or parts.scheme != "https" or parts.port not in (None, 443):
+        return False
+    return _is_web(parts) and not parts.netloc.startswith("[")
+
+
+def _check_keys(jwks: Mapping[str, Any] | None, uri: str, algorithms: tuple[str, ...]) -> None:
     _need(bool(algorithms) and set(ALGORITHMS).issuperset(algorithms), "algorithms")
-    if jwks is None:
-        return
+    _need(uri == "" or (jwks is None and key_address_is_sound(uri)), "jwks_uri")
+    if jwks is not None:
+        check_key_set(jwks)
+
+
+def check_key_set(jwks: Mapping[str, Any]) -> None:
+    """A set of public keys, each with a name of its own.
+
+    Raises:
+        errors.BadValue: it is not, or has more than ten.
+    """
     keys = jwks.get("keys")
     _need(isinstance(keys, (list, tuple)) and 0 < len(keys) <= MOST_KEYS, "jwks")
-    _need(all(_key_is_sound(key) for key in jwks["keys"]), "jwks")
+    _need(all(_key_is_named(key) for key in jwks["keys"]), "jwks")
     names = [key["kid"] for key in jwks["keys"]]
     _need(len(set(names)) == len(names), "jwks")
 
 
-def _key_is_sound(key: Any) -> bool:
-    if not isinstance(key, dict) or not isinstance(key.get("kid"), str) or not key["kid"]:
-        return False
+def _key_is_named(key: Any) -> bool:
+    named = isinstance(key, dict) and isinstance(key.get("kid"), str) and key["kid"] != ""
+    return named and key_is_sound(key)
+
+
+def key_is_sound(key: Mapping[str, Any]) -> bool:
+    """Whether this JWK is the public half of a key that may sign for somebody else."""
     if not _SECRET_MEMBERS.isdisjoint(key) or key.get("use", "sig") != "sig":
         return False
     if key.get("kty") == "RSA":

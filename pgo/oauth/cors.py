@@ -12,10 +12,11 @@ Origins = Callable[[], Awaitable[Collection[str]]]
 _METHODS = b"GET, POST, PUT, PATCH, DELETE"
 _REQUEST = (
     b"authorization, content-type, accept, prefer, if-match, if-none-match, if-none-exist, "
-    b"if-modified-since, x-request-id, x-noodtoegang"
+    b"if-modified-since, x-request-id, x-noodtoegang, dpop"
 )
 _ANSWER = (
-    b"etag, last-modified, location, content-location, retry-after, www-authenticate, x-request-id"
+    b"etag, last-modified, location, content-location, retry-after, www-authenticate, "
+    b"x-request-id, dpop-nonce"
 )
 _PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent", "/mijn")
 

@@ -37,11 +37,14 @@ class Flow:
     challenge: str
     scope: tuple[str, ...]
     only: str
+    nonce: str
+    bound: str
     browser: str
     person: str = ""
     kind: str = ""
     org: str = ""
     loa: str = ""
+    signed_in: int = 0
     generation: int = 0
 
 
@@ -74,7 +77,8 @@ class Flows:
         """A new flow for a sound request."""
         flow = Flow(
             client_id=asked.app.client_id, redirect_uri=asked.redirect_uri, state=asked.state,
-            challenge=asked.challenge, scope=asked.cap.texts(), only=asked.only, browser="",
+            challenge=asked.challenge, scope=asked.cap.texts(), only=asked.only,
+            nonce=asked.nonce, bound=asked.bound, browser="",
         )  # fmt: skip
         return await self._keep(flow)
 
@@ -113,12 +117,11 @@ class Flows:
 
         `kind` and `org` say in which role the person acts.
         """
-        generation = generation_of(app, account)
-        return await self._keep(
-            replace(
-                flow, person=account.id, kind=kind, org=org, loa=account.loa, generation=generation
-            )
-        )
+        found = replace(
+            flow, person=account.id, kind=kind, org=org, loa=account.loa,
+            signed_in=self._parts.tokens.now(), generation=generation_of(app, account),
+        )  # fmt: skip
+        return await self._keep(found)
 
     async def _keep(self, flow: Flow) -> Step:
         tokens = self._parts.tokens
@@ -145,7 +148,8 @@ def grant_of(flow: Flow, scope: tuple[str, ...], dossier: str) -> Grant:
     return Grant(
         person=flow.person, kind=flow.kind, org=flow.org, app=flow.client_id, dossier=dossier,
         scope=scope, service="", loa=flow.loa, family="", generation=flow.generation,
-        issued=0, expires=0, until=0, redirect_uri=flow.redirect_uri, challenge=flow.challenge,
+        issued=0, expires=0, until=0, bound=flow.bound, signed_in=flow.signed_in,
+        redirect_uri=flow.redirect_uri, challenge=flow.challenge, nonce=flow.nonce,
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class Client(ClientMixin):  # type: ignore[misc] # authlib has no types
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """A client with keys proves itself with them, one without has nothing to prove."""
         del endpoint
-        return method == ("none" if self.entry.jwks is None else "private_key_jwt")
+        return method == ("private_key_jwt" if self.entry.confidential else "none")
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Whether the client is registered for it."""
@@ -58,11 +58,15 @@ class Client(ClientMixin):  # type: ignore[misc] # authlib has no types
 
 
 class TokenRequest(OAuth2Request):  # type: ignore[misc] # authlib has no types
-    """A checked form; the address is ours, whatever scheme reached us behind the proxy."""
+    """A checked form; the address is ours, whatever scheme reached us behind the proxy.
 
-    def __init__(self, form: dict[str, str]) -> None:
+    `bound` is the key the request proves; see `pgo.oauth.proof`.
+    """
+
+    def __init__(self, form: dict[str, str], bound: str = "") -> None:
         super().__init__("POST", "https://token.invalid/oauth/token")
         self.payload = BasicOAuth2Payload(form)
+        self.bound = bound
 
     @property
     def form(self) -> dict[str, str]:
@@ -87,15 +91,15 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib has no types
         self.register_grant(RefreshGrant)
         self.register_client_auth_method("private_key_jwt", self._by_assertion)
 
-    async def token(self, form: dict[str, str]) -> dict[str, Any]:
-        """The answer to a token request.
+    async def token(self, form: dict[str, str], bound: str = "") -> dict[str, Any]:
+        """The answer to a token request that proves the key `bound`.
 
         Raises:
             errors.PgoError: refused, with its OAuth code.
         """
         if "grant_type" not in form:
             raise errors.Missing("The grant type is missing.", place="grant_type")
-        return await self._threaded(self.create_token_response, TokenRequest(form))
+        return await self._threaded(self.create_token_response, TokenRequest(form, bound))
 
     async def client(self, form: dict[str, str]) -> App | Provider:
         """The client that sent a form to another endpoint than the token endpoint.
@@ -158,7 +162,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):  # type: ignore[misc] # authlib 
 
     def query_authorization_code(self, code: str, client: Client) -> Code | None:
         """Spend the code, before anything else is checked about it."""
-        grant: Grant = hop(self.server.issue.redeemed, code, client.entry)
+        grant: Grant = hop(self.server.issue.redeemed, code, client.entry, self.request.bound)
         return Code(grant)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[Any]]:
@@ -200,7 +204,8 @@ class SystemGrant(grants.ClientCredentialsGrant):  # type: ignore[misc] # authli
     def create_token_response(self) -> tuple[int, dict[str, Any], list[Any]]:
         """Hand out a token."""
         scope = self.request.form.get("scope", "")
-        return 200, hop(self.server.issue.for_system, self.request.client.entry, scope), []
+        work, entry = self.server.issue.for_system, self.request.client.entry
+        return 200, hop(work, entry, scope, self.request.bound), []
 
 
 class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # authlib has no types
@@ -218,7 +223,8 @@ class RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc] # authlib ha
         """Hand out tokens."""
         form, entry = self.request.form, self.request.client.entry
         work = self.server.issue.for_refresh
-        return 200, hop(work, entry, form["refresh_token"], form.get("scope", "")), []
+        scope, bound = form.get("scope", ""), self.request.bound
+        return 200, hop(work, entry, form["refresh_token"], scope, bound), []
 
 
 def hop(work: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:

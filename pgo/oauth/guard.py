@@ -1,4 +1,7 @@
-"""Who is calling: a bearer token in the Authorization header becomes a `Caller`, or a 401.
+"""Who is calling: an access token in the Authorization header becomes a `Caller`, or a 401.
+
+A bearer token is good for whoever has it. A bound one counts with a proof of its key only, by DPoP
+or by the certificate of the connection.
 
 Nothing is taken from the token that the registry knows better: membership, kind, role, name and
 whether the app may still be used are read at each request; only the `Caller` that the very same
@@ -14,27 +17,41 @@ from operator import is_
 from typing import Any
 
 from pgo.caller import Caller
-from pgo.errors import BadRequest, Unauthenticated
+from pgo.errors import (
+    BadRequest,
+    InvalidProof,
+    NonceNeeded,
+    NonceStale,
+    ProofRefused,
+    Unauthenticated,
+)
+from pgo.oauth.certificate import certificate_binding
 from pgo.oauth.clients import OPERATOR, App, Provider
 from pgo.oauth.emergency import HEADER as EMERGENCY
 from pgo.oauth.emergency import emergency_of
+from pgo.oauth.proof import Proofs, proof_of
 from pgo.oauth.tokens import REMEMBERED, Grant, Tokens, digest, generation_of
 from pgo.registry import Account, Organisation, Registry
 
 SYSTEM = "systeem"
 PURPOSES = {"copiloot": "CAREMGT", "zorgverlener": "TREAT", SYSTEM: "TREAT"}
 """Purpose by kind; for a private person it follows from the dossier (client, representative)."""
-_CREDENTIALS = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*)")
+_CREDENTIALS = re.compile(rb"([A-Za-z]{1,16}) +([A-Za-z0-9._~+/-]{1,512}=*)")
+_SCHEMES = frozenset({b"bearer", b"dpop"})
 _Known = tuple[Grant, Account | Provider, App | None, Organisation | None]
 _REFUSED = "The access token is not good, or not any more."
 
 
 class Guard:
-    """Answers who is calling, with `tokens` and `registry` as they are at this moment."""
+    """Answers who is calling, with `tokens` and `registry` as they are at this moment.
 
-    def __init__(self, registry: Registry, tokens: Tokens) -> None:
+    `proofs` checks what bound tokens come with; without it no bound token is good.
+    """
+
+    def __init__(self, registry: Registry, tokens: Tokens, proofs: Proofs | None = None) -> None:
         self._registry = registry
         self._tokens = tokens
+        self._proofs = proofs
         self._made: dict[tuple[str, str], tuple[_Known, Caller]] = {}
 
     async def caller_of(self, scope: Mapping[str, Any]) -> Caller:
@@ -45,12 +62,36 @@ class Guard:
             errors.BadRequest: the credentials, or the header of noodtoegang, are malformed.
         """
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
-        text = bearer(headers, scope.get("query_string", b""))
+        text, scheme = credentials(headers, scope.get("query_string", b""))
         grant = await self._tokens.access(text)
+        if grant.bound or scheme != "bearer":
+            await self._prove(scope, grant, text, scheme)
         known = await self._known(grant)
         caller = self._caller(known, digest(text)[:16], _address(scope))
         declared = [value for name, value in headers if name == EMERGENCY]
         return replace(caller, emergency=emergency_of(declared)) if declared else caller
+
+    async def _prove(self, scope: Mapping[str, Any], grant: Grant, text: str, scheme: str) -> None:
+        """Who sends a bound token has its key.
+
+        Raises:
+            errors.ProofRefused, errors.NonceStale: he does not, or not any more.
+        """
+        if scheme == "bearer" and grant.bound.startswith("x5t:"):
+            if certificate_binding(scope["headers"]) == grant.bound:
+                return
+            raise ProofRefused(_REFUSED)
+        try:
+            proof = proof_of(scope["headers"]) if scheme == "dpop" else None
+            if proof is None or self._proofs is None:
+                raise ProofRefused(_REFUSED)
+            mine = await self._proofs.binding(proof, scope["method"], scope["path"], token=text)
+        except NonceNeeded as stale:
+            raise NonceStale(stale.detail, headers=stale.headers) from stale
+        except InvalidProof as wrong:
+            raise ProofRefused(_REFUSED) from wrong
+        if mine != grant.bound:
+            raise ProofRefused(_REFUSED)
 
     def _caller(self, known: _Known, token: str, address: str) -> Caller:
         """The caller these facts make; the same one again for the very same facts."""
@@ -97,8 +138,8 @@ def still_holds(grant: Grant, account: Account, app: App | None) -> bool:
     )
 
 
-def bearer(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> str:
-    """The token of a request; only the Authorization header counts.
+def credentials(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> tuple[str, str]:
+    """The token of a request and its scheme, bearer or dpop; only the Authorization header counts.
 
     Raises:
         errors.Unauthenticated: there is none, or it stands in the query.
@@ -110,12 +151,13 @@ def bearer(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> str:
         raise Unauthenticated("No access token.")
     if len(given) > 1 or in_query:
         raise _bad("Give the access token once, in the Authorization header.")
-    if given[0].split(b" ", 1)[0].lower() != b"bearer":
-        raise Unauthenticated("Another scheme than Bearer.")
+    scheme = given[0].split(b" ", 1)[0].lower()
+    if scheme not in _SCHEMES:
+        raise Unauthenticated("Another scheme than Bearer or DPoP.")
     found = _CREDENTIALS.fullmatch(given[0])
     if found is None:
         raise _bad("The Authorization header is malformed.")
-    return found[1].decode()
+    return found[2].decode(), scheme.decode()
 
 
 def _caller(known: _Known, token: str, address: str) -> Caller:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pgo.errors import InvalidGrant, InvalidScope
+from pgo.errors import InvalidGrant, InvalidProof, InvalidScope
 from pgo.oauth import assertion
 from pgo.oauth.clients import App, Provider
+from pgo.oauth.grace import Grace
 from pgo.oauth.guard import SYSTEM, still_holds
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import Cap, cap_of, levels, narrowed, parse
@@ -19,6 +20,12 @@ from pgo.oauth.tokens import Grant, Issued, generation_of
 
 _GRANT_ENDED = "This grant is not good, or not any more."
 _MORE = "This scope is more than allowed."
+ACR = {
+    "laag": "http://eidas.europa.eu/LoA/low",
+    "substantieel": "http://eidas.europa.eu/LoA/substantial",
+    "hoog": "http://eidas.europa.eu/LoA/high",
+}
+"""Level of assurance of a sign-in, as eIDAS names it."""
 
 
 class Issue:
@@ -27,6 +34,7 @@ class Issue:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._audiences = frozenset({parts.issuer, f"{parts.issuer}/oauth/token"})
+        self._grace = Grace(parts.store, parts.box, parts.tokens)
 
     async def proved(self, text: str) -> App | Provider:
         """The client that made an assertion; see `assertion.proved`."""
@@ -36,47 +44,71 @@ class Issue:
             first_use=self._first_use,
             audiences=self._audiences,
             now=self.parts.tokens.now(),
+            issuer=self.parts.issuer,
+            keys_of=self.parts.keysets.of,
         )
 
-    async def redeemed(self, code: str, client: App | Provider) -> Grant:
+    async def redeemed(self, code: str, client: App | Provider, bound: str) -> Grant:
         """Spend a code of this client; another's attempt spends it too."""
+        mine = bound_to(client, bound)
         grant = await self.parts.tokens.redeem(code)
-        if grant.app != client.client_id:
+        if grant.app != client.client_id or grant.bound not in ("", mine):
             await self.parts.tokens.end_family(grant.family)
             raise InvalidGrant(_GRANT_ENDED)
-        return grant
+        return replace(grant, bound=mine)
 
     async def for_code(self, client: App, grant: Grant) -> dict[str, Any]:
         """Tokens for a code whose redirect address and verifier were right."""
-        grant = replace(grant, redirect_uri="", challenge="")
+        nonce, grant = grant.nonce, replace(grant, redirect_uri="", challenge="", nonce="")
         allowed = await self._allowed(client, grant)
         again = "offline_access" in allowed.context and "refresh_token" in client.grants
         given = replace(grant, scope=allowed.texts())
         await self._note("code", given)
         issued = await self.parts.tokens.issue(given, refresh=given if again else None)
-        return await self._answer(issued)
+        answer = await self._answer(issued)
+        if "openid" in allowed.context:
+            answer["id_token"] = await self._id_token(client, issued, nonce, answer)
+        return answer
 
-    async def for_refresh(self, client: App, text: str, scope: str) -> dict[str, Any]:
+    async def for_refresh(self, client: App, text: str, scope: str, bound: str) -> dict[str, Any]:
         """New tokens for a refresh token.
 
         A public app gets a new refresh token and the old one is spent. An app that proves itself
         with a key keeps the one it has (FAPI 2.0 5.3.2.1).
         """
+        mine = bound_to(client, bound)
+        if mine and not client.confidential:
+            again = await self._grace.again(text, client.client_id, mine)
+            if again is not None:
+                await self._allowed(client, again.grant)
+                await self._note("refresh-again", again.grant)
+                return await self._answer(again)
         grant = await self.parts.tokens.refresh(text)
         if grant is None or grant.app != client.client_id:
             raise InvalidGrant(_GRANT_ENDED)
+        if not client.confidential and grant.bound not in ("", mine):
+            raise InvalidGrant(_GRANT_ENDED)
         allowed = await self._allowed(client, grant)
-        given = replace(grant, scope=_asked(scope, allowed).texts())
-        if client.jwks is None:
-            await self.parts.tokens.rotate(text)
-        await self._note("refresh", given)
-        if client.jwks is None:
-            return await self._answer(await self.parts.tokens.issue(given, refresh=grant))
-        await self.parts.tokens.prolong(text, grant)
-        return await self._answer(await self.parts.tokens.issue(given))
+        given = replace(grant, scope=_asked(scope, allowed).texts(), bound=mine)
+        return await self._answer(await self._refreshed(client, text, grant, given))
 
-    async def for_system(self, provider: Provider, scope: str) -> dict[str, Any]:
+    async def _refreshed(self, client: App, text: str, grant: Grant, given: Grant) -> Issued:
+        """New tokens with `given`, for a refresh token with the facts of `grant`."""
+        tokens = self.parts.tokens
+        if client.confidential:
+            await self._note("refresh", given)
+            await tokens.prolong(text, grant)
+            return await tokens.issue(given)
+        if given.bound:
+            await self._note("refresh", given)
+            return await self._grace.rotated(text, given, grant)
+        await tokens.rotate(text)
+        await self._note("refresh", given)
+        return await tokens.issue(given, refresh=grant)
+
+    async def for_system(self, provider: Provider, scope: str, bound: str) -> dict[str, Any]:
         """An access token for a provider's system; never a refresh token."""
+        mine = bound_to(provider, bound)
         allowed = levels(cap_of(provider.scopes), "system")
         given = narrowed(parse(scope), allowed) if scope else allowed
         if not given.reaches:
@@ -86,6 +118,7 @@ class Issue:
             person=provider.client_id, kind=SYSTEM, org=provider.id, app=provider.client_id,
             dossier="", scope=Cap(given.reaches).texts(), service="", loa="substantieel", family="",
             generation=generation_of(provider, None), issued=now, expires=now, until=now,
+            bound=mine,
         )  # fmt: skip
         await self._note("system", grant)
         return await self._answer(await self.parts.tokens.issue(grant))
@@ -123,7 +156,7 @@ class Issue:
         grant = issued.grant
         answer: dict[str, Any] = {
             "access_token": issued.access,
-            "token_type": "Bearer",
+            "token_type": token_type(grant),
             "expires_in": issued.expires_in,
             "scope": " ".join(grant.scope),
         }
@@ -135,6 +168,42 @@ class Issue:
             user = await self.parts.fhir_user_of(grant.person, grant.dossier)
             answer |= {"fhirUser": user} if user else {}
         return answer
+
+    async def _id_token(
+        self, client: App, issued: Issued, nonce: str, answer: dict[str, Any]
+    ) -> str:
+        """Who signed in, when and how surely; nothing else about the person."""
+        grant = issued.grant
+        claims = {
+            "iss": self.parts.issuer,
+            "sub": await self.parts.signing.subject(grant.app, grant.person),
+            "aud": grant.app,
+            "auth_time": grant.signed_in,
+            "acr": ACR[grant.loa],
+        }
+        claims |= {"nonce": nonce} if nonce else {}
+        claims |= {name: answer[name] for name in ("fhirUser",) if name in answer}
+        return await self.parts.signing.id_token(client.profile, claims, issued.access)
+
+
+def bound_to(client: App | Provider, bound: str) -> str:
+    """What a token for this client is bound to, of what the request proves.
+
+    A certificate counts for clients with the profile fapi only: a proxy may ask everybody for one.
+
+    Raises:
+        errors.InvalidProof: the client must prove a key and does not.
+    """
+    if client.profile == "fapi":
+        if not bound:
+            raise InvalidProof("Prove a key, by DPoP or a certificate.", place="DPoP")
+        return bound
+    return bound if bound.startswith("jkt:") else ""
+
+
+def token_type(grant: Grant) -> str:
+    """The type of an access token (RFC 6749 7.1, RFC 9449 5)."""
+    return "DPoP" if grant.bound.startswith("jkt:") else "Bearer"
 
 
 def _asked(scope: str, allowed: Cap) -> Cap:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgo.oauth import proof, signing
 from pgo.oauth.clients import ALGORITHMS
+from pgo.oauth.issue import ACR
 
 SCOPES = (
     "fhirUser",
     "launch/patient",
     "offline_access",
+    "openid",
     "patient/*.cruds",
     "user/*.cruds",
     "system/*.cruds",
@@ -24,13 +27,13 @@ CAPABILITIES = (
     "permission-user",
     "permission-v1",
     "permission-v2",
+    "sso-openid-connect",
 )
 
 
 def authorization_server(issuer: str) -> dict[str, Any]:
     """Metadata for `/.well-known/oauth-authorization-server` (RFC 8414)."""
     return {
-        "issuer": issuer,
         "authorization_response_iss_parameter_supported": True,
         "revocation_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
@@ -38,6 +41,13 @@ def authorization_server(issuer: str) -> dict[str, Any]:
         "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "require_pushed_authorization_requests": False,
+        "tls_client_certificate_bound_access_tokens": True,
+        "dpop_signing_alg_values_supported": list(proof.ALGORITHMS),
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": sorted(set(signing.ALGORITHMS.values())),
+        "acr_values_supported": list(ACR.values()),
+        "claims_supported": ["iss", "sub", "aud", "auth_time", "acr", "nonce", "fhirUser"],
         **_shared(issuer),
     }
 
@@ -49,7 +59,11 @@ def smart_configuration(issuer: str) -> dict[str, Any]:
 
 def _shared(issuer: str) -> dict[str, Any]:
     return {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/oauth/jwks",
         "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "token_endpoint": f"{issuer}/oauth/token",
         "token_endpoint_auth_methods_supported": ["none", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),

@@ -17,6 +17,7 @@ from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
 from pgo.oauth.flow import LIVES, Flow, Flows, Step, cookie_name, grant_of
 from pgo.oauth.forms import form_of, query_of
 from pgo.oauth.look import Look
+from pgo.oauth.par import must_push, pulled
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import Cap, cap_of
 from pgo.registry import Account, App
@@ -55,12 +56,16 @@ class Pages:
 
     async def authorize(self, request: Request) -> Response:
         """Check what an app asks, and show who may sign in."""
-        pairs = query_of(request)
-        app = await self._parts.registry.app(client_id_of(pairs))
+        query = query_of(request)
+        app = await self._parts.registry.app(client_id_of(query))
+        pairs = await pulled(self._parts, query, app)
         redirect_uri = where(pairs, app)
         if app is None:
             raise BadRequest("This app is not known here.")
         sound = asked(pairs, app, redirect_uri, self._parts.issuer)
+        if must_push(query, app):
+            detail = "This app must push its requests."
+            raise ToApp("invalid_request", detail, redirect_uri, sound.state)
         if not self._parts.development_login:
             detail = "Nobody can sign in here yet."
             raise ToApp("temporarily_unavailable", detail, redirect_uri, sound.state)
@@ -101,7 +106,8 @@ class Pages:
         given, dossier = ticked(flow, form), form.get("dossier", "")
         choices = await self._choices(flow)
         needed = needs_dossier(flow, given)
-        if not given.reaches or (needed and dossier not in [client for client, _ in choices]):
+        nothing = not given.reaches and "openid" not in given.context
+        if nothing or (needed and dossier not in [client for client, _ in choices]):
             return await self._consent_page(step, warning=_INCOMPLETE)
         await self._take(request, form, signed_in=True)
         grant = grant_of(flow, given.texts(), dossier if needed else "")

@@ -11,6 +11,9 @@ from anyio import CapacityLimiter
 
 from pgo.dossier.seal import Box
 from pgo.errors import BadValue
+from pgo.oauth.keysets import KeySets
+from pgo.oauth.proof import Proofs
+from pgo.oauth.signing import Signing
 from pgo.oauth.tokens import Tokens
 from pgo.registry import Registry
 from pgo.store.contract import Store
@@ -19,7 +22,9 @@ EVENTS = (
     "oauth.sign-in",
     "oauth.consent",
     "oauth.authorize",
+    "oauth.par",
     "oauth.token",
+    "oauth.userinfo",
     "oauth.revoke",
     "oauth.introspect",
 )
@@ -60,6 +65,7 @@ class Parts:
     Attributes:
         issuer: public address without a last slash; https, or http on a loopback address.
         development_login: offer the page that lists the demo people.
+        proofs, signing, keysets: checks of possession, our own keys, keys of clients.
         limiter: threads for authlib's grants; their own, so that sign-ins never hold up reads.
     """
 
@@ -74,6 +80,9 @@ class Parts:
     fhir_user_of: FhirUserOf
     development_login: bool = False
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+    proofs: Proofs = field(init=False)
+    signing: Signing = field(init=False)
+    keysets: KeySets = field(init=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.issuer)
@@ -81,6 +90,10 @@ class Parts:
         sound = parts.scheme == "https" or (parts.scheme == "http" and loopback)
         if not sound or parts.query or parts.fragment or self.issuer.endswith("/"):
             raise BadValue("The issuer is an https address without a last slash.", place="issuer")
+        now = self.tokens.now
+        object.__setattr__(self, "proofs", Proofs(self.store, self.box, now, self.issuer))
+        object.__setattr__(self, "signing", Signing(self.store, self.box, now))
+        object.__setattr__(self, "keysets", KeySets(now))
 
     @property
     def secure(self) -> bool:

@@ -1,4 +1,6 @@
-"""The addresses of apps: token, revoke, introspect and discovery; pages are in `pgo.oauth.pages`.
+"""The addresses of apps: par, token, revoke, introspect, userinfo, keys and discovery.
+
+Pages are in `pgo.oauth.pages`.
 
 Every answer to a refused call is an RFC 6749 error, drawn by `pgo.web`. Exactly one line is
 written per call, before the answer.
@@ -12,42 +14,70 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from pgo.errors import Missing, PgoError
+from pgo.errors import Missing, PgoError, ScopeTooSmall
 from pgo.oauth import pages
 from pgo.oauth.assertion import unproved
 from pgo.oauth.clients import App, Provider
 from pgo.oauth.forms import form_of
 from pgo.oauth.grants import Server
-from pgo.oauth.guard import SYSTEM, still_holds
-from pgo.oauth.issue import Issue
+from pgo.oauth.guard import SYSTEM, Guard, still_holds
+from pgo.oauth.issue import Issue, token_type
 from pgo.oauth.metadata import authorization_server
+from pgo.oauth.par import pushed
 from pgo.oauth.parts import Parts
+from pgo.oauth.possession import possession_of
 from pgo.oauth.tokens import Grant, generation_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+KEYS_KEPT = {"Cache-Control": "public, max-age=300"}
 Form = dict[str, str]
+Work = Callable[[Form, Request], Awaitable[Response]]
 
 
 def router(parts: Parts) -> APIRouter:
     """All routes of the authorization server."""
     routes = APIRouter(tags=["oauth"])
     server = Server(Issue(parts))
+    _add_par(routes, parts, server)
     _add_token(routes, parts, server)
     _add_revoke(routes, parts, server)
     _add_introspect(routes, parts, server)
+    _add_userinfo(routes, parts)
 
     @routes.get("/.well-known/oauth-authorization-server", summary="Metadata (RFC 8414)")
+    @routes.get("/.well-known/openid-configuration", summary="Metadata (OpenID Connect Discovery)")
     async def metadata() -> dict[str, Any]:
         """Addresses and capabilities of this authorization server."""
         return authorization_server(parts.issuer)
+
+    @routes.get("/oauth/jwks", summary="Keys that id_tokens are signed with (RFC 7517)")
+    async def keys() -> Response:
+        """Keys in use, and those replaced a short while ago."""
+        return JSONResponse(await parts.signing.published(), headers=KEYS_KEPT)
 
     routes.include_router(pages.router(parts))
     return routes
 
 
+def _add_par(routes: APIRouter, parts: Parts, server: Server) -> None:
+    async def work(form: Form, request: Request) -> Response:
+        client = await server.client(form)
+        kept = await pushed(parts, request, client, form)
+        await parts.note("oauth.par", app=client.client_id)
+        return JSONResponse(kept, 201, headers=NO_STORE)
+
+    @routes.post(
+        "/oauth/par", summary="Push a request (RFC 9126)", openapi_extra=_form("client_id")
+    )
+    async def par(request: Request) -> Response:
+        """Push an authorization request; `request_uri` in the answer is good once, for a minute."""
+        return await _written(parts, "oauth.par", request, work)
+
+
 def _add_token(routes: APIRouter, parts: Parts, server: Server) -> None:
-    async def work(form: Form) -> Response:
-        return JSONResponse(await server.token(form), headers=NO_STORE)
+    async def work(form: Form, request: Request) -> Response:
+        bound = await possession_of(parts, request)
+        return JSONResponse(await server.token(form, bound), headers=NO_STORE)
 
     @routes.post("/oauth/token", summary="Tokens (RFC 6749)", openapi_extra=_form("grant_type"))
     async def token(request: Request) -> Response:
@@ -55,8 +85,34 @@ def _add_token(routes: APIRouter, parts: Parts, server: Server) -> None:
         return await _written(parts, "oauth.token", request, work)
 
 
+def _add_userinfo(routes: APIRouter, parts: Parts) -> None:
+    guard = Guard(parts.registry, parts.tokens, parts.proofs)
+
+    async def told(request: Request) -> Response:
+        caller = await guard.caller_of(request.scope)
+        if "openid" not in caller.scope:
+            raise ScopeTooSmall("The scope of this token does not reach this.", place="openid")
+        said = {"sub": await parts.signing.subject(caller.app, caller.person)}
+        if "fhirUser" in caller.scope:
+            user = await parts.fhir_user_of(caller.person, caller.dossier)
+            said |= {"fhirUser": user} if user else {}
+        await parts.note("oauth.userinfo", person=caller.person, app=caller.app)
+        return JSONResponse(said, headers=NO_STORE)
+
+    @routes.get("/oauth/userinfo", summary="Who signed in (OpenID Connect)")
+    @routes.post("/oauth/userinfo", include_in_schema=False)
+    async def userinfo(request: Request) -> Response:
+        """A pseudonym of the person for this app, and the address of his own resource."""
+        try:
+            return await told(request)
+        except Exception as refused:
+            detail = refused.oauth if isinstance(refused, PgoError) else "server_error"
+            await parts.note("oauth.userinfo", outcome="refused", detail=detail)
+            raise
+
+
 def _add_revoke(routes: APIRouter, parts: Parts, server: Server) -> None:
-    async def work(form: Form) -> Response:
+    async def work(form: Form, _: Request) -> Response:
         client, text = await server.client(form), _token(form)
         space, grant = await parts.tokens.find(text) or ("", None)
         if grant is None or grant.app != client.client_id:
@@ -75,9 +131,9 @@ def _add_revoke(routes: APIRouter, parts: Parts, server: Server) -> None:
 
 
 def _add_introspect(routes: APIRouter, parts: Parts, server: Server) -> None:
-    async def work(form: Form) -> Response:
+    async def work(form: Form, _: Request) -> Response:
         client = await server.client(form)
-        if client.jwks is None:
+        if not client.confidential:
             raise unproved()
         told = await _told(parts, client, _token(form))
         detail = "active" if told["active"] else "inactive"
@@ -92,14 +148,12 @@ def _add_introspect(routes: APIRouter, parts: Parts, server: Server) -> None:
         return await _written(parts, "oauth.introspect", request, work)
 
 
-async def _written(
-    parts: Parts, event: str, request: Request, work: Callable[[Form], Awaitable[Response]]
-) -> Response:
+async def _written(parts: Parts, event: str, request: Request, work: Work) -> Response:
     """The answer to a form; a refusal, or a crash, is written down before it is given."""
     form: Form = {}
     try:
         form = await form_of(request)
-        return await work(form)
+        return await work(form, request)
     except Exception as refused:
         app = await parts.registry.client(form.get("client_id", ""))
         name = "" if app is None else app.client_id
@@ -120,16 +174,26 @@ async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, An
         "active": True,
         "iss": parts.issuer,
         "client_id": grant.app,
-        "sub": grant.person,
+        "sub": await _subject(parts, grant),
         "scope": " ".join(grant.scope),
         "iat": grant.issued,
         "exp": grant.expires,
     }
     if space == "access":
-        told |= {"token_type": "Bearer"}
+        told |= {"token_type": token_type(grant)}
+    if grant.bound:
+        kind, _, thumbprint = grant.bound.partition(":")
+        told["cnf"] = {"jkt" if kind == "jkt" else "x5t#S256": thumbprint}
     if grant.dossier:
         told["patient"] = await parts.patient_of(grant.dossier)
     return told
+
+
+async def _subject(parts: Parts, grant: Grant) -> str:
+    """A system's name, and of a person what the app of the token knows him by."""
+    if grant.kind == SYSTEM:
+        return grant.person
+    return await parts.signing.subject(grant.app, grant.person)
 
 
 async def _holds(parts: Parts, grant: Grant) -> bool:

@@ -14,12 +14,10 @@ from functools import lru_cache
 from pgo.errors import InvalidScope
 
 LETTERS = "cruds"
-CONTEXT = frozenset({"launch/patient", "fhirUser", "offline_access"})
+CONTEXT = frozenset({"launch/patient", "fhirUser", "offline_access", "openid"})
 """Scopes without a resource type that are granted here."""
-NOT_OFFERED = frozenset(
-    {"openid", "profile", "email", "launch", "launch/encounter", "online_access"}
-)
-"""Known scopes that are left out of what is granted: no id token, no embedded launch yet."""
+NOT_OFFERED = frozenset({"profile", "email", "launch", "launch/encounter", "online_access"})
+"""Known scopes that are left out of what is granted: no profile of people, no embedded launch."""
 MOST_CHARACTERS, MOST_SCOPES = 4096, 100
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
 _SCOPE = re.compile(

@@ -63,7 +63,9 @@ class Grant:
         family: ends all together; "" for a token that stands alone.
         generation: of person and app when the person gave this; see `generation_of`.
         issued, expires: seconds since 1970; `until`: no refresh token of the family outlives this.
-        redirect_uri, challenge: of a code; "" for others.
+        bound: whose key it needs: "jkt:…" or "x5t:…" (see `pgo.oauth.proof`); "" for a bearer.
+        signed_in: when the person signed in, seconds since 1970; 0 for systems and operators.
+        redirect_uri, challenge, nonce: of a code; "" for others.
     """
 
     person: str
@@ -79,8 +81,11 @@ class Grant:
     issued: int
     expires: int
     until: int
+    bound: str = ""
+    signed_in: int = 0
     redirect_uri: str = ""
     challenge: str = ""
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +171,19 @@ class Tokens:
             raise InvalidGrant(_GRANT_ENDED)
         return replace(grant, until=until)
 
-    async def issue(self, grant: Grant, *, refresh: Grant | None = None) -> Issued:
-        """A new access token for a grant, and a new refresh token when `refresh` has its facts."""
-        now, access = self.now(), self.secret()
+    async def issue(
+        self, grant: Grant, *, refresh: Grant | None = None, texts: tuple[str, str] = ("", "")
+    ) -> Issued:
+        """A new access token for a grant, and a new refresh token when `refresh` has its facts.
+
+        `texts` are what they are called, when that was settled before.
+        """
+        now, access = self.now(), texts[0] or self.secret()
         lives = self.lifetimes.access
         await self._put("access", access, replace(grant, issued=now, expires=now + lives))
-        again = "" if refresh is None else await self._refresh(refresh)
+        again = "" if refresh is None else texts[1] or self.secret()
+        if refresh is not None:
+            await self.prolong(again, refresh)
         return Issued(access, lives, again, grant)
 
     async def refresh(self, text: str) -> Grant | None:
@@ -192,7 +204,7 @@ class Tokens:
         await self._spend("refresh", text)
 
     async def prolong(self, text: str, grant: Grant) -> None:
-        """Let a refresh token that is bound to its app's key live on after use."""
+        """Keep a refresh token: a new one, or one that lives on because its app proves itself."""
         await self._put("refresh", text, self._for_refresh(grant))
 
     async def access(self, text: str) -> Grant:
@@ -276,27 +288,33 @@ class Tokens:
         await self._put("access", access, grant)
         return Issued(access, lives, "", grant)
 
-    async def _refresh(self, grant: Grant) -> str:
-        text = self.secret()
-        await self._put("refresh", text, self._for_refresh(grant))
-        return text
-
     def _for_refresh(self, grant: Grant) -> Grant:
         now = self.now()
         return replace(
             grant, issued=now, expires=min(now + self.lifetimes.refresh_idle, grant.until)
         )
 
+    async def close(self, text: str, grant: Grant) -> bool:
+        """Spend a refresh token with these facts; whether it was still there."""
+        return await self._taken("refresh", text, grant)
+
+    async def was_spent(self, text: str) -> bool:
+        """Whether a refresh token was handed in before."""
+        return await self._store.peek("refresh-spent", digest(text), self.now()) is not None
+
+    async def _taken(self, space: str, text: str, grant: Grant) -> bool:
+        remembered = max(grant.expires, grant.until, self.now() + self.lifetimes.remember_spent)
+        name = digest(text)
+        # The note of the spending comes before the taking: who comes second always finds it.
+        await self._store.put(f"{space}-spent", name, grant.family.encode(), remembered)
+        return await self._store.take(space, name, self.now()) is not None
+
     async def _spend(self, space: str, text: str) -> Grant:
         grant = await self._peek(space, text)
         if grant is None:
             await self._end_spent(space, text)
             raise InvalidGrant(_GRANT_ENDED)
-        remembered = max(grant.expires, grant.until, self.now() + self.lifetimes.remember_spent)
-        name = digest(text)
-        # The note of the spending comes before the taking: who comes second always finds it.
-        await self._store.put(f"{space}-spent", name, grant.family.encode(), remembered)
-        if await self._store.take(space, name, self.now()) is None:
+        if not await self._taken(space, text, grant):
             await self.end_family(grant.family)
             raise InvalidGrant(_GRANT_ENDED)
         return grant

@@ -32,6 +32,7 @@ _TYPES = {
 }
 _CONTEXT = {
     "fhirUser": "De app mag weten wie u bent.",
+    "openid": "De app mag u herkennen. De app krijgt een schuilnaam, niet uw naam.",
     "offline_access": "De app mag ook kijken als u de app niet open heeft.",
 }
 LAUNCH = "launch/patient"

@@ -13,16 +13,43 @@ from pgo.settings import load
 OPEN = "open: says nothing about anybody"
 CLIENT = "client authentication or single-use secret"
 PERSON = "a sign-in of a person, bound to his browser"
-TOKEN = "bearer token"
+TOKEN = "access token, with a proof of its key when it is bound to one"
 
 ROUTES = {
     "GET /.well-known/oauth-authorization-server": OPEN,
+    "GET /.well-known/openid-configuration": OPEN,
     "GET /dossiers": TOKEN,
     "GET /dossiers/{client}/$wie-keek": TOKEN,
     "GET /dossiers/{client}/toestemmingen": TOKEN,
+    "GET /dossiers/{client}/noodtoegang": TOKEN,
+    "GET /dossiers/{client}/uitnodigingen": TOKEN,
+    "GET /dossiers/{client}/verzoeken": TOKEN,
+    "GET /dossiers/{client}/voorstellen": TOKEN,
+    "GET /keuzes": TOKEN,
+    "POST /dossiers/{client}/noodtoegang/{use}/beoordelen": TOKEN,
+    "POST /dossiers/{client}/opvolger": TOKEN,
+    "POST /dossiers/{client}/opvolging/betwisten": TOKEN,
+    "POST /dossiers/{client}/relaties/{relation}/bevestigen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/afwijzen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/instemmen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/waakvlam": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/wekken": TOKEN,
+    "POST /dossiers/{client}/uitnodigingen": TOKEN,
+    "POST /dossiers/{client}/uitnodigingen/{invite}/intrekken": TOKEN,
+    "POST /dossiers/{client}/verzoeken/{verzoek}/afwijzen": TOKEN,
+    "POST /dossiers/{client}/verzoeken/{verzoek}/toestaan": TOKEN,
+    "POST /dossiers/{client}/waarnemingen": TOKEN,
+    "POST /uitnodigingen/aannemen": TOKEN,
+    "POST /uitnodigingen/bekijken": TOKEN,
+    "POST /uitnodigingen/weigeren": TOKEN,
+    "POST /vertegenwoordiging": TOKEN,
+    "POST /verzoeken": TOKEN,
+    "PUT /teams/{team}": TOKEN,
     "GET /oauth/authorize": PERSON,
     "GET /oauth/consent": PERSON,
+    "GET /oauth/jwks": OPEN,
     "GET /oauth/style.css": OPEN,
+    "GET /oauth/userinfo": TOKEN,
     "GET /openapi.json": OPEN,
     "POST /dossiers/{client}/koppelcodes": TOKEN,
     "POST /dossiers/{client}/relaties": TOKEN,
@@ -33,9 +60,11 @@ ROUTES = {
     "POST /koppelingen": TOKEN,
     "POST /oauth/consent": PERSON,
     "POST /oauth/introspect": CLIENT,
+    "POST /oauth/par": CLIENT,
     "POST /oauth/revoke": CLIENT,
     "POST /oauth/sign-in": PERSON,
     "POST /oauth/token": CLIENT,
+    "POST /oauth/userinfo": TOKEN,
 }
 FHIR = [
     ("GET", "/metadata", OPEN),
@@ -92,7 +121,9 @@ def _flat(routes):
 @pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == TOKEN])
 async def test_a_route_that_needs_a_token_says_401_without_one(http, route):
     method, _, path = route.partition(" ")
-    filled = path.format(client="a" * 32, grant="g-1", relation="r-1")
+    filled = path.format(
+        client="a" * 32, grant="g-1", relation="r-1", invite="u", verzoek="v", use="n", team="t"
+    )
     answer = await http.request(method, filled, json={"code": "x"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")

@@ -294,7 +294,7 @@ async def world(tmp_path):
     registry = Registry(store, box)
     await populate(registry)
     tokens = Tokens(store, box, clock)
-    world = World(store, box, registry, tokens, Guard(registry, tokens), clock, None)
+    world = World(store, box, registry, tokens, None, clock, None)
     world.dossiers = {
         "mia": [("bram", "Bram"), ("lara", "Lara")],
         "tom": [("tom1", "Mijn dossier")],
@@ -313,6 +313,7 @@ async def world(tmp_path):
         development_login=True,
     )
     world.parts = parts
+    world.guard = Guard(registry, tokens, parts.proofs)
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))

@@ -194,7 +194,6 @@ async def test_a_disabled_app_shows_a_page(world):
         ({"aud": "https://evil.example/fhir/r4"}, "invalid_request"),
         ({"aud": "https://pgo.example.evil/fhir/r4"}, "invalid_request"),
         ({"request": "eyJ"}, "request_not_supported"),
-        ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
         ({"prompt": "none"}, "login_required"),
     ],
 )

@@ -112,7 +112,7 @@ def test_anything_malformed_is_refused(text):
 
 
 def test_known_scopes_that_are_not_offered_fall_away():
-    assert parse("openid profile launch online_access").texts() == ()
+    assert parse("email profile launch online_access").texts() == ()
 
 
 def test_levels_are_picked():
