@@ -15,7 +15,7 @@ from typing import Any, Final
 from pgo import lending
 from pgo.consent.categories import SUPPORTING
 from pgo.consent.decide import decide
-from pgo.consent.model import Decision, Request, Resource, World
+from pgo.consent.model import SEALS, Decision, Request, Resource, World
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Facet
 from pgo.moment import instant
@@ -39,18 +39,37 @@ class Verdict:
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
     _kept: dict[Any, Decision] = field(default_factory=dict)
+    _system: bool | None = None
     _parts: dict[Any, tuple[dict[int, Facet], int, list[str]]] = field(default_factory=dict)
 
     def decide(self, action: str, facet: Facet, id_: str = "", day: int | None = None) -> Decision:
         """May the caller do this to a resource with this facet, id and data date (µs)?"""
         special = id_ if id_ in self.named else ""
         period = None if day is None else bisect_right(self.edges, day)
-        key = (action, facet, special, period)
+        key = (*self._matters(action, facet), special, period)
         found = self._kept.get(key)
         if found is None:
             resource = self._resource(facet, special, day if self.edges else None)
             found = self._kept[key] = decide(self.world, self.ask(action, resource))
         return found
+
+    def _matters(self, action: str, facet: Facet) -> tuple[object, ...]:
+        """What of a facet the decision looks at: for reading, authors whom no rule names are alike.
+
+        Whose record it is matters to systems only, and who wrote it to who reads what is sealed.
+        """
+        what = (action, facet.type, facet.categories, facet.labels)
+        sealed = facet.seals or not SEALS.isdisjoint(facet.labels)
+        if action != "lezen" or sealed or self._for_system():
+            return (*what, facet.seals, facet.author, facet.org)
+        named = not facet.author or facet.author in self.world.authors
+        return (*what, facet.author if named else None)
+
+    def _for_system(self) -> bool:
+        if self._system is None:
+            person = self.ask("lezen", Resource()).person
+            self._system = person is None or person.kind == "systeem"
+        return self._system
 
     def _resource(self, facet: Facet, id_: str, day: int | None) -> Resource:
         return Resource(

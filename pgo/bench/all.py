@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from pgo.bench.doors import doors
+from pgo.bench.filtering import filtering
 from pgo.bench.importing import importing
 from pgo.bench.in_dossier import deciding, opening, writing_down
 from pgo.bench.over_http import memory, read, search
@@ -20,6 +22,8 @@ BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
         "dossier": opening,
         "import": importing,
         "decide": deciding,
+        "filter": filtering,
+        "doors": doors,
         "audit": writing_down,
     }
 )

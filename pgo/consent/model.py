@@ -242,7 +242,8 @@ class World:
     """All that a decision looks at. Make it with `World.of`, once per state of a dossier.
 
     `permits` are indexed by (client, to_who), `denies` by (client, to_who without role); both
-    leave out grants whose status is not active. Order is that of consent.md §2 step 6.
+    leave out grants whose status is not active. Order is that of consent.md §2 step 6. `authors`
+    are those whom a grant names.
     """
 
     persons: Mapping[str, Person]
@@ -255,6 +256,7 @@ class World:
     related: Mapping[str, tuple[Relation, ...]]
     between: Mapping[tuple[str, str], tuple[Relation, ...]]
     order: Mapping[int, int] = field(default_factory=dict)
+    authors: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -279,6 +281,7 @@ class World:
             related=_grouped((r.client, r) for r in related),
             between=_grouped(((r.client, r.person), r) for r in related),
             order={id(grant): number for number, grant in enumerate(kept)},
+            authors=frozenset(grant.author for grant in kept if grant.author),
         )
 
     def person(self, id_: str) -> Person:

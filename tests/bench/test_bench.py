@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from pgo.app import _rates_file
+from pgo.bench.doors import effect
 from pgo.bench.load import drive
 from pgo.bench.rows import Row, alternating
 from pgo.bench.stand import Stand
@@ -23,6 +24,9 @@ PROMISED = {
     "import / validation by fhir.resources only": ">= 0.4",
     "consent.decide with 200 grants": "<= 50",
     "durable audit line, alone": "",
+    "read of a result that is hidden or not there, Cliff's delta": "",
+    "search of a result that is hidden or not there, chance of that by accident": "",
+    "consent adds to a search of 5,000 rows": "<= 1",
 }
 
 
@@ -73,6 +77,27 @@ def test_a_bench_nobody_has_is_refused_with_the_list():
 )
 def test_a_bar_is_held_or_not(row, ok, bar):
     assert (row.ok, row.bar) == (ok, bar)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "delta"),
+    [
+        ([2.0] * 9, [1.0] * 9, 1),
+        ([1.0] * 9, [2.0] * 9, -1),
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], 0),
+        ([1.0, 4.0], [2.0, 3.0], 0),
+        ([2.0, 4.0], [1.0, 3.0], 0.5),
+    ],
+)
+def test_an_effect_is_how_often_one_is_larger_than_the_other(one, other, delta):
+    assert effect(one, other)[0] == delta
+
+
+def test_a_clear_effect_is_no_accident_and_none_is():
+    early, late = [n / 500 for n in range(500)], [n / 500 + 0.2 for n in range(500)]
+    assert effect(late, early)[0] == pytest.approx(0.36, abs=0.01)
+    assert effect(late, early)[1] < 1e-10
+    assert effect(early, early) == (0, 1)
 
 
 def test_ways_run_in_turns_and_their_medians_are_told():
