@@ -76,6 +76,11 @@ def mask(tree: Any) -> int:
     return _any(tree, "", labelled=False)[1]
 
 
+def is_system(words: Any) -> bool:
+    """Whether this is an address of the BSN as a system of identifiers."""
+    return type(words) is str and _SYSTEM.fullmatch(words.strip()) is not None
+
+
 def in_id(id_: str) -> bool:
     """Whether an id is, or bears, a BSN: nothing may be stored under it."""
     return elfproef.hide_in_text(id_)[1] > 0
@@ -165,7 +170,7 @@ def _hide(one: dict[str, Any], name: str) -> int:
 def _identifier(one: dict[str, Any]) -> int:
     """An Identifier or Coding of the BSN system, or an Identifier that can be nothing else."""
     system = one.get("system")
-    if type(system) is str and _SYSTEM.fullmatch(system.strip()):
+    if is_system(system):
         return _hide(one, "value") + _hide(one, "code")
     value = one.get("value")
     if type(value) is str and _is_number(value) and "type" in one and _calls_it_bsn(one["type"]):

@@ -71,6 +71,24 @@ def parse_list(raw: bytes, *, place: str = "") -> list[Any]:
     return tree
 
 
+def parse_definition(raw: bytes) -> dict[str, Any]:
+    """The tree of a FHIR definition that an operator brings: its strings may be of any length.
+
+    Raises:
+        BadRequest: not a JSON object by these rules otherwise.
+    """
+    try:
+        words = raw.decode("utf-8")
+        tree = _DECODER.decode(words)
+    except UnicodeDecodeError:
+        raise Malformed("The text is not UTF-8.") from None
+    except (ValueError, RecursionError, _Refused) as cause:
+        raise _explained(words, "", cause) from None
+    if type(tree) is not dict or _too_deep(tree):
+        raise Malformed("The text is not a JSON object, or nested too deep.")
+    return tree
+
+
 def _value(raw: bytes, place: str) -> Any:
     if raw.startswith(codecs.BOM_UTF8):
         raise Malformed("The text starts with a byte order mark.", place=place)
