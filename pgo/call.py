@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,9 +49,11 @@ class Call:
 
     def touch(self, rows: Iterable[Row], facets: dict[int, Facet]) -> None:
         """Remember what was shown or changed."""
-        shown = list(rows)
-        self._resources += [f"{row.type}/{row.id}@{row.ver}" for row in shown]
-        for fid, count in Counter([row.facet for row in shown]).items():
+        counts: dict[int, int] = {}
+        for row in rows:
+            self._resources.append(f"{row.type}/{row.id}@{row.ver}")
+            counts[row.facet] = counts.get(row.facet, 0) + 1
+        for fid, count in counts.items():
             self._of(facets[fid], count)
 
     def touched(self, name: str, facet: Facet) -> None:

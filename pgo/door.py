@@ -7,9 +7,8 @@ written, nothing is answered (architecture 2). A change carries its line in its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NoReturn
 
@@ -22,8 +21,10 @@ from pgo.consent.model import Policy
 from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.dossier.open import Dossier, Dossiers
 from pgo.errors import NotFound, ScopeTooSmall, Unavailable
+from pgo.fhir.profiles import Profiles, ours
 from pgo.moment import micros, moment
 from pgo.oauth.scopes import cap_of
+from pgo.projection import projected
 from pgo.store.contract import Line, NotNext
 from pgo.verdict import Verdict
 from pgo.world import People, verdict_again, verdict_of
@@ -44,6 +45,44 @@ class Parts:
     clock: Callable[[], datetime]
     policy: Policy
     count: Callable[[str, str], None] = lambda _limit, _who: None
+    profiles: Profiles = field(default_factory=ours)
+
+
+class Calling:
+    """The block in which a door answers one call; a generator takes thrice as long."""
+
+    __slots__ = ("_call", "_door")
+
+    def __init__(self, door: Door, call: Call) -> None:
+        self._door, self._call = door, call
+
+    async def __aenter__(self) -> Call:
+        try:
+            await self._door.open(self._call)
+        except BaseException as fault:
+            await self._failed(fault)
+            raise
+        return self._call
+
+    async def __aexit__(self, _: object, fault: BaseException | None, __: object) -> None:
+        if fault is not None:
+            await self._failed(fault)
+        elif not self._call.written:
+            await self._ended()
+
+    async def _ended(self) -> None:
+        if self._call.emergency:
+            try:
+                await self._door.tell(self._call)
+            except BaseException as fault:
+                await self._failed(fault)
+                raise
+        if not self._call.written:
+            await self._door.write(self._call.line())
+
+    async def _failed(self, fault: BaseException) -> None:
+        if not self._call.written:
+            await asyncio.shield(self._door.write(self._call.failed(fault)))
 
 
 class Door:
@@ -62,23 +101,11 @@ class Door:
 
     # --- one call, one line --------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def call(self, interaction: str, **said: Any) -> AsyncIterator[Call]:
+    def call(self, interaction: str, **said: Any) -> Calling:
         """Answer one call inside this block; its line is durable when the block has ended."""
         self.called = True
         at = micros(self._parts.clock())
-        call = Call(at, interaction, self.caller, {"request": self._request, **said})
-        try:
-            await self._open(call)
-            yield call
-            if call.emergency and not call.written:
-                await self._tell(call)
-        except BaseException as fault:
-            if not call.written:
-                await asyncio.shield(self._write(call.failed(fault)))
-            raise
-        if not call.written:
-            await self._write(call.line())
+        return Calling(self, Call(at, interaction, self.caller, {"request": self._request, **said}))
 
     async def turn_away(self, interaction: str, fault: Exception, **said: Any) -> NoReturn:
         """A call that is wrong in itself: written down like any other.
@@ -93,7 +120,8 @@ class Door:
             raise fault
         raise AssertionError("a call either answers or raises")
 
-    async def _open(self, call: Call) -> None:
+    async def open(self, call: Call) -> None:
+        """Open the dossier for a call."""
         if self.caller.dossier not in {"", self.client} or self.client == SYSTEM:
             raise NotFound("not found")
         try:
@@ -116,7 +144,7 @@ class Door:
         opened = replace(emergency, opened=moment(int(kept["opened"])))
         self.caller = replace(self.caller, emergency=opened)
 
-    async def _write(self, said: dict[str, Any]) -> None:
+    async def write(self, said: dict[str, Any]) -> None:
         """Into the dossier's trail; a call about a dossier that is not there, into the system's."""
         trail, at = self._parts.trail, said["at"]
         try:
@@ -125,7 +153,7 @@ class Door:
             outside: dict[str, Any] = {name: said[name] for name in _OUTSIDE if name in said}
             await trail.keep(SYSTEM, at, packed({**outside, "interaction": "request"}))
 
-    async def _tell(self, call: Call) -> None:
+    async def tell(self, call: Call) -> None:
         """Noodtoegang: the notice to the client is committed with the line, before any answer."""
         emergency = self.caller.emergency
         if emergency is None or emergency.opened is None:
@@ -225,8 +253,10 @@ class Door:
         dossier, caller = self.dossier, self.caller
         call.said["n"] = dossier.image.n + 1
         who = {"person": caller.person, "kind": caller.kind, "org": caller.org, "app": caller.app}
+        people, policy = self._parts.people, self._parts.policy.version
+        shown, texts = await projected(dossier, rules, changes, people, policy, call.at)
         delta = Delta(
-            dossier.image.n + 1, call.at, who, tuple(changes), tuple(rules), tuple(answers)
+            dossier.image.n + 1, call.at, who, (*changes, *shown), tuple(rules), tuple(answers)
         )
         pen = await self._parts.trail.pen(self.client)
         plain = packed(call.line(status=status))
@@ -234,6 +264,6 @@ class Door:
         def line(n: int, prev: bytes) -> Line:
             return pen.line(LOG, n, prev, call.at, plain)
 
-        self._parts.trail.committed(await dossier.commit(delta, bodies, line))
+        self._parts.trail.committed(await dossier.commit(delta, bodies | texts, line))
         call.written = True
         self._parts.dossiers.settle(dossier)

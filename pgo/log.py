@@ -14,6 +14,7 @@ This is not the audit trail (`pgo.audit`): nobody's rights depend on what is wri
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -132,16 +133,28 @@ def access_log() -> Callable[..., None]:
     lines = structlog.get_config()["logger_factory"]
     if not isinstance(lines, _Lines):
         return partial(structlog.get_logger().info, "access")
-    write, clock = lines().msg, lines.clock
     if lines.level > logging.INFO:
         return lambda **_: None
+    return _AccessLines(lines().msg, lines.clock).line
 
-    def line(**said: Any) -> None:
+
+class _AccessLines:
+    """Access lines; those of one round of the event loop are written together."""
+
+    def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
+        self._write, self._clock = write, clock
+        self._waiting: list[bytes] = []
+
+    def line(self, **said: Any) -> None:
         said["event"], said["level"] = "access", "info"
-        said["time"] = clock().isoformat(timespec="milliseconds")
-        write(orjson.dumps(said))
+        said["time"] = self._clock().isoformat(timespec="milliseconds")
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(orjson.dumps(said))
 
-    return line
+    def _flush(self) -> None:
+        lines, self._waiting = self._waiting, []
+        self._write(b"\n".join(lines))
 
 
 def _configure_libraries(level: int) -> None:

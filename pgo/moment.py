@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import gmtime
 from typing import Final
 
@@ -31,7 +32,13 @@ def instant(at: int) -> str:
 
 
 def http_date(at: int) -> str:
-    """An HTTP date (RFC 9110 5.6.7) of µs since 1970; without strftime, which took 8 µs of 10."""
-    year, month, day, hour, minute, second, weekday, *_ = gmtime(at // 1_000_000)
+    """An HTTP date (RFC 9110 5.6.7) of µs since 1970."""
+    return _http_date(at // 1_000_000)
+
+
+@lru_cache(maxsize=1_024)
+def _http_date(at: int) -> str:
+    """Of a second since 1970; without strftime, which took 8 µs of 10."""
+    year, month, day, hour, minute, second, weekday, *_ = gmtime(at)
     date = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month]} {year:04}"
     return f"{date} {hour:02}:{minute:02}:{second:02} GMT"

@@ -39,6 +39,8 @@ class Limit:
 
 LOGIN: Final = Limit("login", 5 / 60, 5)
 INVITE: Final = Limit("invite", 10 / 86_400, 10)
+CODE: Final = Limit("code", 5 / 60, 5)
+"""Codes of invitations that somebody tries."""
 EMERGENCY: Final = Limit("noodtoegang", 3 / 3_600, 3)
 EXPORT: Final = Limit("export", 1 / 3_600, 1)
 """One export at a time: ask with `require`, and `release` when it is done (or after an hour)."""
@@ -86,6 +88,7 @@ class Rates:
         self._file = os.open(path, flags, 0o600)
         self._threads = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
+        self._slots: dict[int, int] = {}
         self._salt = self._prepared()
         self._table = mmap.mmap(self._file, _SIZE)
 
@@ -128,7 +131,11 @@ class Rates:
 
     def _take(self, row: int, tag: int, rate: float, burst: int) -> float:
         now, depth = self._clock(), burst / rate
-        at, full_at = self._find(row, tag)
+        at = self._slots.get(tag, row)
+        there, full_at = _SLOT.unpack_from(self._table, at)
+        if there != tag:
+            at, full_at = self._find(row, tag)
+            self._slots[tag] = at
         if full_at > now + depth + _SLACK or full_at < now:
             full_at = now  # a full bucket, or a moment from before the clock started anew
         full_at += 1 / rate
@@ -171,6 +178,7 @@ class Rates:
         if known is None:
             if len(self._places) >= _REMEMBERED:
                 self._places.clear()
+                self._slots.clear()
             digest = blake2b(key.encode(), digest_size=16, key=self._salt).digest()
             row, tag = struct.unpack("<QQ", digest)
             known = self._places[key] = (_HEAD + row % ROWS * _ROW, tag or 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +34,8 @@ Headers = list[tuple[bytes, bytes]]
 _LETTERS: Final = bytes(b"abcdefghijklmnopqrstuvwxyzABCDEF"[n % 32] for n in range(256))
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _MADE_ID: Final = 18
+_AT_ONCE: Final = 64
+_MADE: Final[deque[str]] = deque()
 _NOT_QUOTABLE: Final = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 _YOUNGER_CODES: Final = {"deleted": "not-found", "multiple-matches": "duplicate"}
 """Issue codes that FHIR got after STU3, with what STU3 calls them."""
@@ -227,7 +230,10 @@ def _language(scope: Scope) -> str:
 
 def new_id() -> str:
     """A request id of letters only, so that it can never look like somebody's number."""
-    return os.urandom(_MADE_ID).translate(_LETTERS).decode()
+    if not _MADE:
+        letters = os.urandom(_MADE_ID * _AT_ONCE).translate(_LETTERS).decode()
+        _MADE.extend(letters[at : at + _MADE_ID] for at in range(0, len(letters), _MADE_ID))
+    return _MADE.popleft()
 
 
 def request_id(scope: Scope) -> str:

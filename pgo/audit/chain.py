@@ -7,6 +7,7 @@ chain (safety 1.3). Both keys come from the client's audit key, never from the d
 from __future__ import annotations
 
 import hmac
+import struct
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -22,6 +23,7 @@ LOG: Final = "log"
 SYSTEM: Final = "system"
 """The client whose trail holds calls without a dossier, and the anchors."""
 _TAG_BYTES: Final = 16
+_SIZE: Final = struct.Struct(">I").pack
 
 
 class Pen:
@@ -94,7 +96,8 @@ def place_id(line: Line) -> str:
 def canonical(client: str, writer: str, seq: int, at: int, *, prev: bytes, sealed: bytes) -> bytes:
     """The bytes a line's hash is over: every part with its length, so no two lines read alike."""
     parts = (client.encode(), writer.encode(), b"%d" % seq, b"%d" % at, prev, sealed)
-    return b"pgo1|line|" + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    sized = [piece for part in parts for piece in (_SIZE(len(part)), part)]
+    return b"".join([b"pgo1|line|", *sized])
 
 
 def _place(client: str, writer: str, seq: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -110,14 +111,15 @@ class Entry:
 _DEFAULTS: Final = tuple((row.name, row.default) for row in fields(Entry))
 _NAMES: Final = frozenset(name for name, _ in _DEFAULTS)
 _TUPLES: Final = ("grants", "obligations", "resources", "labels")
+_NAME: Final = 200
 _LONGEST: Final = {
     "query": 16_000,
     "emergency_reason": 1_000,
     "hide_reason": 1_000,
-    "name": 200,
-    "org_name": 200,
-    "app_name": 200,
-    "on_behalf_of_name": 200,
+    "name": _NAME,
+    "org_name": _NAME,
+    "app_name": _NAME,
+    "on_behalf_of_name": _NAME,
 }
 _OUTCOMES: Final = frozenset((OK, REFUSED, FAILED, CRASHED))
 _ACTIONS: Final = frozenset(("", "C", "R", "U", "D", "E"))
@@ -177,7 +179,7 @@ def packed(said: dict[str, Any]) -> bytes:
     for name, longest in _LONGEST.items():
         text = said.get(name)
         if text is not None:
-            said[name] = _masked(text if len(text) <= longest else text[: longest - 1] + "…")
+            said[name] = (_name if longest == _NAME else _cut)(text, longest)
     try:
         return orjson.dumps(said)
     except TypeError:
@@ -210,6 +212,13 @@ def _check(interaction: str, said: dict[str, Any]) -> None:
         raise NotInCatalogue(f"{interaction} may not carry {extra}")
     if said.get("outcome", OK) not in _OUTCOMES or said.get("action", "") not in _ACTIONS:
         raise NotInCatalogue("outcome or action is not one of NEN 7513")
+
+
+def _cut(text: str, longest: int) -> str:
+    return _masked(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+_name: Final = lru_cache(maxsize=1_024)(_cut)
 
 
 def _masked(text: str) -> str:

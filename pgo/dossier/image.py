@@ -22,6 +22,7 @@ from pgo.fhir import tables
 FORMAT: Final = "4"
 _BUDGET_SECONDS: Final = 2.0
 _STEPS: Final = 50_000
+_GOT: Final = 1_024
 
 _DDL: Final = """
 CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
@@ -89,6 +90,7 @@ class Image:
         found = self.db.execute("SELECT fid, text FROM facet").fetchall()
         self.facets: dict[int, Facet] = {fid: Facet.of(text) for fid, text in found}
         self._fids: dict[str, int] = {text: fid for fid, text in found}
+        self._got: dict[tuple[str, str, str], Row | None] = {}
         self.n = int(self._meta("n") or 0)
         self.rules_n = int(self._meta("rules_n") or 0)
 
@@ -137,6 +139,7 @@ class Image:
         self.db.execute("COMMIT")
 
     def _take_in(self, delta: Delta) -> None:
+        self._got.clear()
         who = orjson.dumps(delta.who).decode()
         self.db.execute("INSERT INTO log VALUES (?,?,?)", (delta.n, delta.at, who))
         for rule in delta.rules:
@@ -222,10 +225,16 @@ class Image:
 
     def get(self, rel: str, type_: str, id_: str) -> Row | None:
         """The newest version of a resource, deleted ones too."""
+        name = (rel, type_, id_)
+        if name in self._got:
+            return self._got[name]
         found = self.db.execute(
-            f"SELECT {_ROW} FROM res r WHERE r.rel=? AND r.type=? AND r.id=?", (rel, type_, id_)
+            f"SELECT {_ROW} FROM res r WHERE r.rel=? AND r.type=? AND r.id=?", name
         ).fetchall()
-        return Row(*found[0]) if found else None
+        row = Row(*found[0]) if found else None
+        if not self.db.in_transaction and len(self._got) < _GOT:
+            self._got[name] = row
+        return row
 
     def rows(self, rids: Sequence[int]) -> list[Row]:
         """The newest versions of these resources, in this order."""

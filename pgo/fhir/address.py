@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pgo.errors import NoSuchInteraction, NotFound
@@ -38,11 +39,13 @@ class Address:
     template: str = ""
 
 
+@lru_cache(maxsize=4_096)
 def is_fhir(path: str) -> bool:
     """Whether this path is below a FHIR base."""
     return bool(_OWN.fullmatch(path) or _NAMED.fullmatch(path))
 
 
+@lru_cache(maxsize=4_096)
 def read_address(method: str, path: str) -> Address:
     """The address of a request.
 

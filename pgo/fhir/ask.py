@@ -6,18 +6,19 @@ Nothing is decided or done here; see `pgo.fhir.endpoint` for what becomes of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
 from pgo.errors import BadValue, UnsupportedMedia
-from pgo.fhir import elfproef
+from pgo.fhir import added, elfproef, media
 from pgo.fhir.address import Address
 from pgo.fhir.answers import Reply
-from pgo.fhir.formats import Format, Reader, answer_format, reader
-from pgo.fhir.parameters import Parameters
+from pgo.fhir.formats import JSON, Format, Reader, answer_format, asks_resource, reader
+from pgo.fhir.large import BINARY
+from pgo.fhir.parameters import Parameter, Parameters
 from pgo.fhir.query import Query, parse
 from pgo.vault import Vault
 from pgo.web import name_form, read_body, request_id
@@ -32,7 +33,9 @@ Operation = Callable[["Ask", Vault], Awaitable[Reply]]
 class Ask:
     """One request, parsed: address, header fields by lower-case name, parameters, body.
 
-    `parameters` are the search parameters of the deployment; None: HL7's and ours.
+    `parameters` are the search parameters of the deployment; None: HL7's and ours. `form` is that
+    of the answer. Of a Binary, `raw` says that its bytes are asked for, and `arriving` gives those
+    that are sent, piece by piece, in place of `body`.
     """
 
     address: Address
@@ -44,6 +47,9 @@ class Ask:
     method: str
     reader: Reader = "json"
     parameters: Parameters | None = None
+    form: Format = JSON
+    raw: bool = False
+    arriving: Receive | None = None
 
     def prefer(self, name: str, default: str) -> str:
         """A value of the Prefer header, such as `return` or `handling` (RFC 7240)."""
@@ -70,7 +76,8 @@ async def read_ask(
     pairs = pairs_of(scope["query_string"])
     body = b""
     how: Reader = "json"
-    if scope["method"] in {"POST", "PUT", "PATCH"}:
+    bytes_asked, bytes_sent = as_bytes(address, scope, pairs), _sends_bytes(address, scope)
+    if scope["method"] in {"POST", "PUT", "PATCH"} and not bytes_sent:
         body = await read_body(receive)
         medmij = address.base.startswith(_MEDMIJ)
         if body or not address.interaction.startswith("$"):
@@ -78,16 +85,40 @@ async def read_ask(
         if (how == "form") != (address.interaction == "search-type"):
             raise UnsupportedMedia("this address takes another kind of body")
         pairs += pairs_of(body) if how == "form" else []
-    form_asked(address, scope, pairs)
+    form = JSON if bytes_asked else form_asked(address, scope, pairs)
     asked = tuple(pair for pair in pairs if pair[0] not in IGNORED)
     base = issuer + address.base
     request, method = request_id(scope), scope["method"]
-    return Ask(address, headers, asked, body, base, request, method, how, parameters)
+    arriving = receive if bytes_sent else None
+    ask = Ask(address, headers, asked, body, base, request, method, how, parameters)
+    return replace(ask, form=form, raw=bytes_asked, arriving=arriving)
+
+
+def as_bytes(address: Address, scope: Scope, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether a Binary is asked for as its bytes; an error is then answered in JSON."""
+    if address.type != BINARY or address.interaction not in {"read", "vread"}:
+        return False
+    if asks_resource(_field(scope, b"accept"), pairs):
+        return False
+    name_form(scope, JSON, address.release)
+    return True
+
+
+def _sends_bytes(address: Address, scope: Scope) -> bool:
+    """Whether a Binary is sent as its bytes."""
+    if address.type != BINARY or address.interaction not in {"create", "update"}:
+        return False
+    return media.named(_field(scope, b"content-type")) is not None
+
+
+def _field(scope: Scope, wanted: bytes) -> str:
+    """A header field; those that are repeated, together."""
+    return ", ".join(v.decode("latin-1") for k, v in scope["headers"] if k == wanted)
 
 
 def form_asked(address: Address, scope: Scope, pairs: list[tuple[str, str]]) -> Format:
     """In what form this request is answered; an error in it too."""
-    accept = ", ".join(v.decode("latin-1") for k, v in scope["headers"] if k == b"accept")
+    accept = _field(scope, b"accept")
     medmij = address.base.startswith(_MEDMIJ)
     form = answer_format(accept, pairs, address.release, medmij=medmij)
     name_form(scope, form, address.release)
@@ -100,6 +131,8 @@ def pairs_of(raw: bytes) -> list[tuple[str, str]]:
     Raises:
         BadValue: not readable, or more than a hundred.
     """
+    if not raw:
+        return []
     try:
         return parse_qsl(
             raw.decode("ascii"),
@@ -118,12 +151,24 @@ def query_of(
 
     `strict`: also when the caller prefers lenient handling.
     """
+    known = ask.parameters or added.known(ask.address.release)
     for name, value in pairs:
-        if elfproef.hide_in_address(f"{name}={value}")[1]:
+        found = elfproef.hide_in_address(f"{name}={value}")[1]
+        if found and not (type_ in known and _is_a_code(known.of(type_).get(name), value)):
             raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
     lenient = not strict and ask.prefer("handling", "strict") == "lenient"
-    known, base = ask.parameters, ask.base
-    return parse(ask.address.release, type_, pairs, lenient=lenient, base=base, parameters=known)
+    base, release = ask.base, ask.address.release
+    return parse(release, type_, pairs, lenient=lenient, base=base, parameters=known)
+
+
+def _is_a_code(parameter: Parameter | None, value: str) -> bool:
+    """A number asked of numbers, or a SNOMED CT id of codes: where no BSN is kept anyway."""
+    if parameter is None or not value.isdecimal():
+        return False
+    if parameter.kind in {"number", "quantity"}:
+        return True
+    coded = not any("identifier" in name.lower() for name in parameter.names)
+    return parameter.kind == "token" and coded and elfproef.is_snomed(value)
 
 
 def no_parameters(ask: Ask) -> None:

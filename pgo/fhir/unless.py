@@ -43,8 +43,10 @@ def of_headers(headers: dict[str, str]) -> Unless | None:
     tags = headers.get("if-none-match")
     if tags is not None:
         return _tagged(tags, "If-None-Match")
+    if "if-modified-since" not in headers:
+        return None
     try:
-        moment = parsedate_to_datetime(headers.get("if-modified-since", ""))
+        moment = parsedate_to_datetime(headers["if-modified-since"])
     except ValueError:
         return None
     whole = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from pgo.call import Call
 from pgo.caller import Caller
-from pgo.door import Parts
+from pgo.door import Calling, Parts
 from pgo.dossier.image import Row
 from pgo.fhir.query import Query
 from pgo.medmij.services import Service
@@ -42,12 +40,9 @@ class Counter(Vault):
         self._service = service
         self._correlation = correlation
 
-    @asynccontextmanager
-    async def call(self, interaction: str, **said: Any) -> AsyncIterator[Call]:
+    def call(self, interaction: str, **said: Any) -> Calling:
         """As of the door, with what ties it to the calls before and after."""
-        said["correlation"] = self._correlation
-        async with super().call(interaction, **said) as call:
-            yield call
+        return super().call(interaction, **said, correlation=self._correlation)
 
     async def verdict(self) -> Verdict:
         """What the caller may read of this service here now."""

@@ -23,7 +23,8 @@ IMAGE = (
     "SELECT i.n, c.data FROM images i LEFT JOIN chunks c ON c.client = i.client"
     " WHERE i.client = ? AND i.n < ? ORDER BY c.i"
 )
-MOST_REMEMBERED = 4_096  # small answers, such as tokens and heads
+REMEMBERED = 8_000_000  # bytes of sealed answers: tokens, heads, registrations, single bodies
+_COST = 500  # bytes, about, of an answer besides its contents
 LINES = (
     "SELECT client, writer, seq, at, prev, hash, sealed FROM lines"
     " WHERE client = ? AND writer = ? AND seq > ? AND at >= ? AND at < ? ORDER BY seq LIMIT ?"
@@ -38,27 +39,41 @@ class Reader:
         self._connection = connect(path)
         self._connection.execute("PRAGMA query_only=1").fetchall()
         self._lock = threading.Lock()
-        self._version = -1
+        self._asked = False
+        self._version, self._room = -1, 0
         self._remembered: dict[tuple[object, ...], Rows] = {}
 
     def newest(self, sql: str, *values: object) -> Rows:
         """The same as `rows` for a small answer, remembered until anybody commits to the file.
 
-        SQLite's data_version differs as soon as another connection, of any process, has committed;
-        asking for it takes 2 µs, a point read 15.
+        SQLite's data_version differs as soon as another connection, of any process, has committed.
+        It is asked once for all that is ready to run in this round of the event loop: whatever
+        came in before that moment is answered by it, and what comes in later asks anew.
 
         Raises:
             errors.Unavailable: the file cannot be read.
         """
-        version = self.rows("PRAGMA data_version")[0][0]
-        if version != self._version or len(self._remembered) >= MOST_REMEMBERED:
-            self._remembered.clear()
-            self._version = version
+        if not self._asked:
+            self._ask()
         asked = (sql, *values)
         found = self._remembered.get(asked)
         if found is None:
             found = self._remembered[asked] = self.rows(sql, *values)
+            self._room -= _COST + sum(
+                len(one) for row in found for one in row if type(one) is bytes
+            )
         return found
+
+    def _ask(self) -> None:
+        asyncio.get_running_loop().call_soon(self._ask_again)
+        version = self.rows("PRAGMA data_version")[0][0]
+        self._asked = True
+        if version != self._version or self._room < 0:
+            self._remembered.clear()
+            self._version, self._room = version, REMEMBERED
+
+    def _ask_again(self) -> None:
+        self._asked = False
 
     def rows(self, sql: str, *values: object) -> Rows:
         """All rows of one query, here and now.

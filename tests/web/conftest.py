@@ -89,7 +89,10 @@ async def _ask(
         else:
             reply.body += message.get("body", b"")
 
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    finally:
+        await asyncio.sleep(0)  # log lines are written at the end of the round
     return reply
 
 
