@@ -192,12 +192,12 @@ def _excused(found: re.Match[str], *, quoted: bool) -> bool:
         return True
     if _COUNTRY.search(before):
         return True
-    return _is_snomed(found[0]) and bool(
+    return is_snomed(found[0]) and bool(
         _SNOMED_BEFORE.search(before) or _SNOMED_AFTER.match(after)
     )
 
 
-def _is_snomed(number: str) -> bool:
+def is_snomed(number: str) -> bool:
     """A SNOMED CT id of nine digits: partition 00 to 02, and a Verhoeff check digit."""
     return number[6:8] in {"00", "01", "02"} and _verhoeff(number) == 0
 
