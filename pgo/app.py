@@ -31,6 +31,7 @@ from pgo.fhir.meta import meta
 from pgo.fhir.validating import validating
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health
+from pgo.fhir_consents import consents_of
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
 from pgo.medmij.address import is_exchange
@@ -173,7 +174,13 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             capability=lambda release, base: capability(release, base, searches[release]),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
-            operations={**operations(house), **_on_types(house), **_ON_A_DOSSIER},
+            operations={
+                **operations(house),
+                **_on_types(house),
+                **_ON_A_DOSSIER,
+                "$summary": summary(house.clock, uuid4),
+            },
+            rules=lambda vault, request: consents_of(house, vault, request),
         )
     )
     offer = Offer(_exchange(house, door))

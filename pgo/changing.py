@@ -27,6 +27,8 @@ from pgo.fhir.incoming import patched
 from pgo.fhir.patch import Patch
 from pgo.fhir.query import Query
 from pgo.shown import Found, Outcome, Page, page_size
+from pgo.narrowed import check_change
+from pgo.projection import keep_out
 from pgo.staging import WRITES, Staged, Staging
 from pgo.verdict import Verdict
 
@@ -184,7 +186,9 @@ class Changing:
     def _one(self, staging: Staging, op: Op) -> None:
         try:
             self._reach(op)
-            staging.stage(op)
+            image, sees = self.vault.dossier.image, self.vault.held_verdict.sees
+            keep_out(image, self.rel, op, sees=sees, all_=self.operator)
+            self._within(staging, op, staging.stage(op))
         except PgoError as error:
             if not self.isolated:
                 raise

@@ -21,7 +21,7 @@ from pgo.dossier.image import Row
 from pgo.dossier.log import Facet
 from pgo.errors import Gone, Incident, NotFound, TooCostly, Unavailable
 from pgo.fhir import search as searching
-from pgo.fhir import text
+from pgo.fhir import text, written
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.query import Query, parse
@@ -302,6 +302,8 @@ class Vault(Door):
             raw = fresh.get(row.body or b"") or texts[row.body]
             if row.type == "Patient":
                 raw = masked(verdict, raw, self.dossier.image.facets[row.facet])
+            if self.dossier.image.facets[row.facet].seals:
+                raw = written.with_seals(raw, self.dossier.image.facets[row.facet].seals)
             found.append(Found(row, raw, included=place >= len(rows)))
         return found
 
@@ -333,7 +335,7 @@ class Vault(Door):
         async with self.call(interaction, **said) as call:
             if not operator:
                 await self.known(call)
-                self._parts.count("writes", self.client)
+                self.count_write()
             changing = Changing(self, call, rel, isolated, operator, queries)
             for _ in range(_RACES):
                 try:
@@ -342,6 +344,14 @@ class Vault(Door):
                     await asyncio.sleep(0.002)
             raise Unavailable("this dossier is very busy; nothing was stored")
         raise AssertionError("a call either answers or raises")
+
+    def count_write(self) -> None:
+        """One change of this dossier, by whomever.
+
+        Raises:
+            TooMany: there were too many in a short time.
+        """
+        self._parts.count("writes", self.client)
 
 
 def masked(verdict: Verdict, raw: bytes, facet: Facet) -> bytes:

@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from pgo.caller import Caller
-from pgo.consent.model import Grant, Person, Policy, Relation, Request, Resource, World
+from pgo.consent.fhir_out import consent_id
+from pgo.consent.model import (
+    PROVIDER_KINDS,
+    Grant,
+    Level,
+    Person,
+    Policy,
+    Relation,
+    Request,
+    Resource,
+    World,
+)
 from pgo.consent.reading import person, relation, stored_grant
 from pgo.dossier.image import Image
 from pgo.dossier.open import Dossier
@@ -112,7 +123,11 @@ async def verdict_of(
                 persons.setdefault(id_, found)
         world = World.of(persons, rules.relations, rules.grants, policy)
     asker = _Asker(caller, rules, now, cap, in_context=caller.dossier in {"", dossier.client})
-    return Verdict(world, dossier.image, asker.ask, rules.edges, rules.named)
+    verdict = Verdict(world, dossier.image, asker.ask, rules.edges, rules.named)
+    verdict.concerns = lambda type_, id_: concerns(
+        dossier.image, rules, asker.caller, now, type_, id_
+    )
+    return verdict
 
 
 async def verdict_again(
@@ -139,13 +154,50 @@ async def verdict_again(
     return found[2]
 
 
+def concerns(
+    image: Image, rules: Rules, caller: Caller, now: datetime, type_: str, id_: str
+) -> bool:
+    """Whether the rule behind a Consent or RelatedPerson gives the caller himself something now.
+
+    A deny does not concern him: who is kept out is not told.
+    """
+    if type_ == "RelatedPerson":
+        kept = image.rule("relation", id_)
+        found = relation(kept) if kept else None
+        return found is not None and found.person == caller.person and found.holds(now)
+    return any(
+        consent_id(one.id) == id_ and given_to(one, caller, now)
+        for one in rules.grants
+        if type_ == "Consent"
+    )
+
+
+def given_to(grant: Grant, caller: Caller, now: datetime) -> bool:
+    """Whether a permit is in force for this caller, or was passed on by him."""
+    over = (grant.revoked is not None and grant.revoked <= now) or grant.status != "active"
+    early = grant.from_ is not None and now < grant.from_
+    late = grant.to is not None and grant.to <= now
+    if grant.effect != "permit" or over or early or late:
+        return False
+    if grant.parent and grant.by == caller.person:
+        return True
+    name, level = grant.grantee.id, grant.grantee.level
+    if level == Level.PERSON:
+        return name == caller.person
+    if caller.kind not in PROVIDER_KINDS:
+        return False
+    if level == Level.TEAM:
+        return name in caller.teams
+    return name == caller.org and grant.grantee.role in {"", caller.role}
+
+
 class _Asker:
     """Makes decision requests of one caller."""
 
     def __init__(
         self, caller: Caller, rules: Rules, now: datetime, cap: Cap, *, in_context: bool
     ) -> None:
-        self._caller, self._cap, self._in_context = caller, cap, in_context
+        self.caller, self._cap, self._in_context = caller, cap, in_context
         self._now, self._client = now, rules.subject.id
         self._purpose = caller.emergency.code if caller.emergency else _purpose(caller, rules, now)
         self._person = Person(caller.person, caller.birth, caller.kind, caller.orgs, caller.teams)
@@ -154,7 +206,7 @@ class _Asker:
 
     def ask(self, action: str, resource: Resource, *, anyhow: bool = False, **more: Any) -> Request:
         """May the caller do this with that? `anyhow` leaves the token's scope aside."""
-        caller = self._caller
+        caller = self.caller
         return Request(
             actor=caller.person,
             client=self._client,

@@ -109,7 +109,10 @@ def _about(tree: Tree, actors: Actors) -> dict[str, Any]:
     _policy(tree)
     if tree.get("modifierExtension"):
         refuse("a modifierExtension that is not known", f"{_PLACE}.modifierExtension")
-    return made | _extended(tree)
+    extended = _extended(tree)
+    if "status" in extended and made["status"] != "inactive":
+        refuse("the status is said in two ways", f"{_PLACE}.status")
+    return made | extended
 
 
 def _policy(tree: Tree) -> None:
@@ -200,7 +203,7 @@ def _said(rule: Tree, place: str, actors: Actors) -> dict[str, Any]:
 
 
 def _times(rule: Tree, place: str) -> dict[str, str]:
-    made = {}
+    made: dict[str, str] = {}
     for name, start, end in (("period", "from", "to"), ("dataPeriod", "data_from", "data_to")):
         low, high = fhir_times.stretch(rule.get(name), f"{place}.{name}")
         made |= {start: fhir_times.written(low)} if low else {}

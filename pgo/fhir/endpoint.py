@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
 from pgo.errors import BadValue, NotFound, PgoError, Unsupported
-from pgo.fhir import answers, binary, elfproef, operations, writing
+from pgo.fhir import answers, binary, consents, elfproef, operations, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
@@ -58,6 +58,7 @@ class Doors:
     searches: Searches
     smart: Callable[[], dict[str, Any]]
     operations: dict[str, Operation]
+    rules: consents.RulesOf
 
 
 class Fhir:
@@ -133,10 +134,10 @@ class Fhir:
                     raise Unsupported(operations.INSTEAD[name])
                 raise NotFound("there is no such operation here")
             return await self._doors.operations[name](ask, vault)
-        of_bytes = _OF_BINARY.get(name) if address.type == BINARY else None
-        if of_bytes is not None and (ask.arriving or (ask.body == b"" and not ask.pairs)):
-            return await of_bytes(ask, vault)
-        return await _INTERACTIONS[name](ask, vault)
+        if address.type == "Consent" and name in consents.WRITES:
+            return await consents.write(ask, vault, self._doors.rules)
+        offered = _INTERACTIONS if ask.arriving is None else _ARRIVING
+        return await offered[name](ask, vault)
 
 
 def _event_of(interaction: str) -> str:

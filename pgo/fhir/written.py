@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from pgo.consent.fhir_systems import SEALS
 from pgo.errors import BadValue
+from pgo.fhir import text
 from pgo.moment import instant
 
 _SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
@@ -23,16 +26,39 @@ def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> d
     stamp = {"versionId": str(ver), "lastUpdated": instant(at)}
     if source:
         stamp["source"] = source
-    meta = stamp | {k: v for k, v in sent.items() if k not in _SERVER_META}
+    meta = stamp | _own_meta(sent)
     front = {"resourceType": tree["resourceType"], "id": id_, "meta": meta}
     if "id" in tree and "meta" in tree:
         return tree | {"id": id_, "meta": meta}
     return front | {k: v for k, v in tree.items() if k not in front}
 
 
+def _own_meta(sent: dict[str, Any]) -> dict[str, Any]:
+    """The meta of whoever sent it: what the server sets, seals too, is left out."""
+    kept = {name: value for name, value in sent.items() if name not in _SERVER_META}
+    labels = kept.get("security")
+    if isinstance(labels, list):
+        kept["security"] = [one for one in labels if not _is_seal(one)]
+        if not kept["security"]:
+            del kept["security"]
+    return kept
+
+
+def _is_seal(label: Any) -> bool:
+    return isinstance(label, dict) and label.get("system") == SEALS
+
+
+def with_seals(raw: bytes, seals: Sequence[str]) -> bytes:
+    """A stored text with the seals that lie on it now as labels (consent 7); kept apart from it."""
+    tree = text.reread(raw)
+    meta = tree.get("meta", {})
+    told = [{"system": SEALS, "code": seal} for seal in seals]
+    return text.dump(tree | {"meta": meta | {"security": [*meta.get("security", []), *told]}})
+
+
 def content(tree: dict[str, Any]) -> dict[str, Any]:
     """The tree without what the server sets: two with equal content are the same version."""
-    meta = {k: v for k, v in tree.get("meta", {}).items() if k not in _SERVER_META}
+    meta = _own_meta(tree.get("meta", {}))
     return {k: v for k, v in tree.items() if k not in {"id", "meta"}} | {"meta": meta}
 
 
@@ -47,9 +73,9 @@ def identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def references(tree: Any) -> list[str]:
-    """Every reference in a tree, as it stands there."""
+    """Every reference in a tree, as it stands there; addresses of attachments too."""
     if isinstance(tree, dict):
-        own = [tree["reference"]] if isinstance(tree.get("reference"), str) else []
+        own = [tree[name] for name in ("reference", "url") if isinstance(tree.get(name), str)]
         return own + [name for value in tree.values() for name in references(value)]
     if isinstance(tree, list):
         return [name for item in tree for name in references(item)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import orjson
 import pytest
@@ -31,11 +31,9 @@ KNOWN = fhir_out.Named(
 ACTORS = Actors(client="anna", patient="p-1", related={"r-1": "mia"})
 WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789-._é ", min_size=1, max_size=20).map(str.strip)
 NAME = WORD.filter(bool)
-DAYS = st.dates(datetime(1950, 1, 1).date(), datetime(2100, 1, 1).date()).map(moments.midnight)  # noqa: DTZ001 - a day, no moment
-MOMENTS = st.datetimes(
-    datetime(1950, 1, 1),
-    datetime(2100, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 - hypothesis puts the zone on
+DAYS = st.dates(date(1950, 1, 1), date(2100, 1, 1)).map(moments.midnight)
+MOMENTS = st.integers(-(10**15), 4 * 10**15).map(
+    lambda micros: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
 )
 WHOLE = MOMENTS.map(lambda at: at.replace(microsecond=0))
 TIMES = st.none() | DAYS | WHOLE | MOMENTS
@@ -266,6 +264,7 @@ ACTOR = SENT["provision"]["actor"][0]
         ({"organization": [{"display": "x"}]}, "Consent.organization"),
         ({"_status": {"id": "x"}}, "Consent._status"),
         ({"status": "draft"}, "Consent.status"),
+        ({"extension": [{"url": systems.STATUS, "valueCode": "waakvlam"}]}, "Consent.status"),
         ({"scope": one_of({"system": systems.SCOPE, "code": "research"})[0]}, "Consent.scope"),
         ({"category": one_of({"system": "http://x", "code": "y"})}, "Consent.category"),
         ({"category": one_of({"system": systems.KINDS, "code": "weigering"})}, "Consent.category"),
