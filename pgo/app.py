@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 from zlib import crc32
 
 from fastapi import FastAPI
@@ -28,6 +29,7 @@ from pgo.fhir.everything import everything
 from pgo.fhir.lastn import lastn
 from pgo.fhir.latest_stops import latest_stops
 from pgo.fhir.meta import meta
+from pgo.fhir.summary import summary
 from pgo.fhir.validating import validating
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health

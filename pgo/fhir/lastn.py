@@ -54,15 +54,19 @@ async def lastn(ask: Ask, vault: Vault) -> Reply:
     async with vault.call("lastn", **said) as call:
         verdict = await vault.known(call)
         vault.reach("s", address.type)
-        image = vault.dossier.image
-        matches = vault.matches(verdict, query)
-        seen = _timed(image, matches, await _kinds(vault, image, matches))
-        rows = image.rows(newest(seen, most))
+        rids = await newest_of(vault, vault.matches(verdict, query), most)
+        rows = vault.dossier.image.rows(rids)
         if len(rows) > MOST:
             raise TooCostly("these are too many observations; ask for fewer kinds", place="max")
         page = await shown(vault, call, verdict, query, rows)
     at = f"{address.type}/$lastn"
     return Reply(200, answers.searchset(page, query, ask.base, asked, at))
+
+
+async def newest_of(vault: Vault, rows: Sequence[Row], most: int) -> list[int]:
+    """Of these Observations the `rid` of the newest `most` of each kind, newest first."""
+    image = vault.dossier.image
+    return newest(_timed(image, rows, await _kinds(vault, image, rows)), most)
 
 
 def question(ask: Ask) -> tuple[Query, int]:

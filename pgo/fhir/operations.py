@@ -52,6 +52,14 @@ INSTEAD: Final = {"$meta-add": _BY_PATCH, "$meta-delete": _BY_PATCH}
 """Operations of HL7 that are not offered, with what to do instead."""
 
 TABLE: Final = (
+    Operated(
+        "$summary",
+        "http://hl7.org/fhir/uv/ips/OperationDefinition/summary",
+        ("type", "instance"),
+        ("Patient",),
+        _BOTH,
+        _R4,
+    ),
     Operated("$validate", f"{_HL7}Resource-validate", ("type", "instance"), methods=_BOTH),
     Operated("$meta", f"{_HL7}Resource-meta", ("system", "type", "instance")),
     Operated("$everything", f"{_HL7}Patient-everything", ("type", "instance"), ("Patient",), _BOTH),

@@ -36,6 +36,8 @@ _DURATIONS: Final = frozenset(
     {f"{_DEFINED}ext-TimeInterval.Duration", f"{_DEFINED}zib-MedicationUse-Duration"}
 )
 _STOP: Final = f"{_DEFINED}ext-StopType"
+UNDERSTOOD: Final = frozenset({*_PERIODS, *_DURATIONS, _STOP})
+"""What may stand in a modifierExtension of medication and is reckoned with here."""
 _TREATMENT: Final = f"{_DEFINED}ext-PharmaceuticalTreatment.Identifier"
 _AGREED: Final = (
     f"{_DEFINED}ext-AdministrationAgreement.AdministrationAgreementDateTime",
@@ -85,14 +87,23 @@ def when_dispensed(p: str, tree: Any, root: Any, out: Out) -> None:
 
 def latest_stop(p: str, tree: Any, _root: Any, out: Out) -> None:
     """For what stops a treatment: when it was agreed, and per category which treatment."""
-    if not any(True for _ in _values(tree, {_STOP})):
+    if not stops(tree):
         return
-    named = [one for one in _values(tree, {_TREATMENT}) if type(one.get("value")) is str]
-    treatments = [f"{one.get('system', '')}|{one['value']}" for one in named]
-    for treatment in treatments or [f"#{tree.get('id', '')}"]:
+    for treatment in treatments(tree) or [f"#{tree.get('id', '')}"]:
         for category in _categories(tree):
             out["tok"].append((p, "", f"{category} {treatment}"))
-    out["dat"].append((p, *_agreed(tree)))
+    out["dat"].append((p, *agreed(tree)))
+
+
+def stops(tree: Any) -> bool:
+    """Whether this building block of medication stops a treatment, for now or for good."""
+    return any(True for _ in _values(tree, {_STOP}))
+
+
+def treatments(tree: Any) -> list[str]:
+    """The treatments this is part of, as system|value."""
+    named = [one for one in _values(tree, {_TREATMENT}) if type(one.get("value")) is str]
+    return [f"{one.get('system', '')}|{one['value']}" for one in named]
 
 
 SPECIAL: Final[Mapping[str, Special]] = {
@@ -125,7 +136,8 @@ def _categories(tree: Any) -> list[str]:
     return codings or [""]
 
 
-def _agreed(tree: Any) -> moments.Interval:
+def agreed(tree: Any) -> moments.Interval:
+    """When this was agreed or told; the earliest there is when that is not known."""
     found = [tree.get("authoredOn"), tree.get("dateAsserted")]
     for url in _AGREED:
         found += [
