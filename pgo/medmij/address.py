@@ -51,9 +51,13 @@ def read_place(method: str, path: str) -> Place:
     found = _PLACE.fullmatch(path)
     if found is None:
         raise NotFound("there is no such address")
+    service, below = found[1], (found[2] or "").strip("/").split("/")
+    if below[1:] == ["_search"] and _TYPE.fullmatch(below[0]):
+        if method != "POST":
+            raise NoSuchInteraction("send a search here by POST", headers={"Allow": "POST"})
+        return Place(service, "search-type", below[0], template=f"{_HOME}/{{type}}/_search")
     if method not in {"GET", "HEAD"}:
         raise NoSuchInteraction("these services are read only", headers={"Allow": "GET, HEAD"})
-    service, below = found[1], (found[2] or "").strip("/").split("/")
     if below == ["metadata"]:
         return Place(service, "capabilities", template=f"{_HOME}/metadata")
     if len(below) > 2 or not _TYPE.fullmatch(below[0]):  # noqa: PLR2004 - type and id

@@ -16,19 +16,30 @@ from urllib.parse import unquote
 from starlette.types import Receive, Scope, Send
 
 from pgo.caller import Caller
-from pgo.errors import BadValue, Missing, NotFound, PgoError, ScopeTooSmall
-from pgo.fhir import answers, elfproef
+from pgo.errors import BadValue, Missing, NotFound, PgoError, ScopeTooSmall, UnsupportedMedia
+from pgo.fhir import answers, binary, elfproef
 from pgo.fhir.address import Address
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation, no_parameters, pairs_of, query_of
 from pgo.fhir.elements import Release
-from pgo.fhir.formats import Format, answer_format, lenient_format
+from pgo.fhir.formats import JSON, Format, answer_format, asks_resource, lenient_format, reader
+from pgo.fhir.large import BINARY
 from pgo.fhir.parameters import Parameters
 from pgo.medmij.address import Place, read_place, service_in
 from pgo.medmij.capability import capability
 from pgo.medmij.counter import Counter
 from pgo.medmij.services import FORM, Catalogue, Offered, Service
-from pgo.web import echo, name_exchange, name_form, name_route, request_id, send_answer
+from pgo.streaming import send_parts
+from pgo.web import (
+    Answer,
+    echo,
+    name_exchange,
+    name_form,
+    name_route,
+    read_body,
+    request_id,
+    send_answer,
+)
 
 REQUEST: Final = "MedMij-Request-ID"
 CORRELATION: Final = "X-Correlation-ID"
@@ -62,18 +73,25 @@ class Offer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; errors are raised for the net around it."""
-        del receive
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         ids = _ids(headers)
         echo(scope, {name.lower(): value for name, value in ids.items()})
         name_exchange(scope, ids.get(REQUEST, ""), ids.get(CORRELATION, ""))
         try:
-            reply = await self._answer(scope, headers, ids)
+            reply = await self._answer(scope, receive, headers, ids)
         except PgoError as error:
             raise _challenged(error) from error
-        await send_answer(send, reply, head=scope["method"] == "HEAD")
+        head = scope["method"] == "HEAD"
+        if isinstance(reply, Answer):
+            await send_answer(send, reply, head=head)
+        elif reply.parts is not None:
+            start = (reply.status, reply.headers)
+            await send_parts(send, start, reply.parts, reply.length, head=head)
 
-    async def _answer(self, scope: Scope, headers: Mapping[str, str], ids: dict[str, str]) -> Any:
+    async def _answer(
+        self, scope: Scope, receive: Receive, headers: Mapping[str, str], ids: dict[str, str]
+    ) -> Answer | Reply:
+        """A whole answer, or one that is sent part by part."""
         self._name_form(scope, headers)
         try:
             place = read_place(scope["method"], scope["path"])
@@ -81,6 +99,7 @@ class Offer:
             if place.what == "capabilities":
                 return self._capability(place, scope, headers)
             offered, caller = await self._entered(place, scope)
+            await _take_in(scope, receive, headers, offered.release)
         except PgoError as error:
             await self._doors.refused(scope, error)
             raise
@@ -211,6 +230,22 @@ def _ids(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _demand(ids: Mapping[str, str], fault: PgoError | None) -> None:
+async def _take_in(
+    scope: Scope, receive: Receive, headers: Mapping[str, str], release: Release
+) -> None:
+    """What a search sends as a form counts as if it stood in the address.
+
+    Raises:
+        UnsupportedMedia: another kind of body.
+    """
+    if scope["method"] != "POST":
+        return
+    if reader(headers.get("content-type", ""), release, medmij=True) != "form":
+        raise UnsupportedMedia("send a search as application/x-www-form-urlencoded")
+    asked = (scope["query_string"], await read_body(receive))
+    scope["query_string"] = b"&".join(part for part in asked if part)
+
+
     """A release that is served, and both ids."""
     if fault is not None:
         raise fault
