@@ -31,9 +31,9 @@ from pgo.fhir.latest_stops import latest_stops
 from pgo.fhir.meta import meta
 from pgo.fhir.summary import summary
 from pgo.fhir.validating import validating
+from pgo.fhir_consents import consents_of
 from pgo.framework import TELEMETRY, answer_errors
 from pgo.health import Health
-from pgo.fhir_consents import consents_of
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
 from pgo.medmij.address import is_exchange
@@ -42,6 +42,7 @@ from pgo.medmij.offer import Doors as OfferDoors
 from pgo.medmij.offer import Offer
 from pgo.medmij.services import Service, catalogue
 from pgo.metrics import make_metrics
+from pgo.narrowed import is_known
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import smart_configuration
@@ -52,6 +53,7 @@ from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
 from pgo.settings import Settings, load
 from pgo.shared import caller_of_account, patient_id, shared_with
+from pgo.sharing_routes import router as sharing_router
 from pgo.store.contract import Store
 from pgo.web import request_id
 
@@ -101,6 +103,7 @@ class Server:
         limits = {
             "emergency": rates.EMERGENCY,
             "invite": rates.INVITE,
+            "code": rates.CODE,
             "writes": rates.writes(self._settings),
         }
         counters = Rates(_rates_file(self._settings))
@@ -310,6 +313,7 @@ def _oauth(house: House) -> OAuthParts:
         patient_of=patient_of,
         fhir_user_of=fhir_user_of,
         development_login=house.settings.development_login,
+        known=lambda cap: is_known(cap, house.parts.dossiers.searches),
     )
 
 

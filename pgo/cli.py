@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pgo.commands import bench, consent, dossier, keeping, registry, serving, tokens
+from pgo.commands import bench, consent, deciding, dossier, keeping, registry, serving, tokens
 from pgo.commands.frame import plain
 
 app = typer.Typer(
@@ -21,6 +21,10 @@ app.add_typer(registry.apps, name="app")
 app.add_typer(registry.providers, name="provider")
 registry.providers.command("assert")(tokens.assertion)
 app.add_typer(registry.links, name="link")
+app.add_typer(deciding.relations, name="relation")
+app.command("death")(deciding.died)
+app.add_typer(deciding.successions, name="succession")
+app.command("emergency")(deciding.emergencies)
 app.command("token")(tokens.token)
 app.add_typer(consent.app, name="consent")
 app.add_typer(keeping.audit, name="audit")

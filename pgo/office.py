@@ -38,6 +38,8 @@ from pgo.world import SUBJECT, verdict_of
 APPROVAL_SECONDS: Final = 900
 REVEALING: Final = ("export", "dossier-show", "token")
 """Commands that reveal content: under `strict` a second operator approves each."""
+DECIDING: Final = ("relation", "death", "succession")
+"""Commands that decide about rights on evidence: likewise."""
 _SPACE: Final = "approval"
 _RACES: Final = 100
 _PAUSE: Final = 0.002
@@ -213,8 +215,9 @@ async def approve(house: House, name: str, client: str, what: str, reason: str) 
         Forbidden: not an operator; BadValue: no such command, or no reason.
     """
     await _operator(house, name, "--operator")
-    if what not in REVEALING:
-        raise BadValue("choose one of " + " ".join(REVEALING), place="--for")
+    known = (*REVEALING, *DECIDING)
+    if what not in known:
+        raise BadValue("choose one of " + " ".join(known), place="--for")
     if len(reason.strip()) < 10:  # noqa: PLR2004 - visible characters, as for noodtoegang
         raise BadValue("give a reason of at least 10 characters", place="--reason")
     code = secrets.token_hex(8)

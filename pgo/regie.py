@@ -19,7 +19,7 @@ from pgo.audit.entry import Entry
 from pgo.audit.without import without
 from pgo.call import Call
 from pgo.caller import Caller
-from pgo.consent import reading
+from pgo.consent import reading, sound
 from pgo.consent.decide import decide
 from pgo.consent.model import SEALS, Decision, Grant, Person, Resource
 from pgo.consent.words import summary
@@ -27,17 +27,18 @@ from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.moment import instant
-from pgo.standing import may_end, sent_relation
+from pgo.standing import claimed, may_end, sent_relation
 from pgo.store.contract import NotNext, Store
 from pgo.world import SUBJECT, Rules, rules_of
 
 CODE_SECONDS: Final = 7 * 86_400
 _RACES: Final = 1000
 _SPACE: Final = "koppelcode"
-_STATUSES: Final = frozenset({"active", "proposed", "waakvlam"})
-_KEPT_OUT: Final = frozenset({"id", "client", "by", "made", "revoked", "by_court", "own", "order"})
+FROZEN: Final = ("state", "regie")
+"""Where a dossier keeps that the reins are contested, until an operator has settled it."""
 _LOGGING: Final = Facet("AuditEvent", ("logging",))
 _CONSENTS: Final = Facet("Consent", ("toestemmingen",))
+_LISTED: Final = ("grant", "relation", "seal", "claim")
 Build = Callable[[Rules], "tuple[Rule, ...]"]
 
 
@@ -55,7 +56,7 @@ class Regie(Door):
         async with self.call("overview") as call:
             await self._may_read(call, _CONSENTS)
             image, rules = self.dossier.image, rules_of(self.dossier, self._parts.policy)
-            found = {kind: _listed(image.rules(kind)) for kind in ("grant", "relation", "seal")}
+            found = {kind: _listed(image.rules(kind)) for kind in _LISTED}
             words = await self._words(rules)
             for grant in found["grant"]:
                 grant["samenvatting"] = words.get(grant["id"], "")
@@ -104,45 +105,64 @@ class Regie(Door):
     async def grant(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Make a permit or a deny (consent 8); `parent` passes on part of an own grant.
 
+        A `preset` fills in what it stands for. What needs the consent of child and parent both is
+        kept as a proposal, which opens nothing until the other party agrees.
+
         Raises:
             BadValue: with the place; Forbidden: you may not make it.
         """
-        deny = sent.get("effect") == "deny"
-        value = {**sent, "id": f"g-{secrets.token_hex(8)}", "by": self.caller.person}
-        async with self.call("deny" if deny else "grant") as call:
+        async with self.call("deny" if sent.get("effect") == "deny" else "grant") as call:
             await self._enter(call, "c")
-            client = rules_of(self.dossier, self._parts.policy).subject.id
-            made = {**value, "client": client, "made": instant(call.at)}
-            grant = _sound(sent, reading.grant(made, "grant", stored=True))
+            grant, made = self._drafted(call, sent)
 
             def build(rules: Rules) -> tuple[Rule, ...]:
-                self._may_make(call, rules, grant)
-                return (Rule("grant", grant.id, {**made, "order": self.dossier.image.n + 1}),)
+                rule = self._new(call, rules, grant, made)
+                sound.fits(sent, grant, self._met.get(grant.to_who))
+                return (rule,)
 
             rule = (await self._change(call, build, grant.to_who))[0]
         return _one(rule)
 
-    def _may_make(self, call: Call, rules: Rules, grant: Grant) -> None:
-        if grant.parent:
-            self._may_pass_on(call, rules, grant)
-            return
-        deny = grant.effect == "deny"
-        self._beheren(
-            call,
-            target="deny" if deny else "grant",
-            restrictive=deny,
-            grant_to=grant.to_who,
-        )
+    def _drafted(self, call: Call, sent: dict[str, Any]) -> tuple[Grant, dict[str, Any]]:
+        """A grant that was sent, read, and the form it would be stored in."""
+        filled = sound.expanded(sent)
+        client = rules_of(self.dossier, self._parts.policy).subject.id
+        ours = {"id": f"g-{secrets.token_hex(8)}", "client": client, "by": self.caller.person}
+        made = {"status": "active", **filled, **ours, "made": instant(call.at)}
+        read = reading.grant(made, "grant", stored=True)
+        return sound.new(sent, read, self._parts.clock()), made
 
-    def _may_pass_on(self, call: Call, rules: Rules, grant: Grant) -> None:
-        parent = next((each for each in rules.grants if each.id == grant.parent), None)
-        if parent is None or parent.to_who != self.caller.person:
-            raise Forbidden("you have no such grant to pass on")
-        if grant.depth > parent.depth - 1 or grant.to_who == self.caller.person:
-            raise Forbidden("this goes further than your own grant")
-        for category in sorted(grant.contained & parent.contained) or ["overig"]:
-            resource = Resource(frozenset({category}))
-            self._decided(call, "delen", resource, grant_to=grant.to_who)
+    def _new(self, call: Call, rules: Rules, grant: Grant, made: dict[str, Any]) -> Rule:
+        """The rule of a new grant, if the caller may make it; a proposal if he may not alone."""
+        waits = self._may_make(call, rules, grant)
+        if waits:
+            waiting = {"status": "proposed", "waits": waits, "proposed_by": self.caller.person}
+            made = {**made, **waiting}
+        return Rule("grant", grant.id, {**made, "order": self.dossier.image.n + 1})
+
+    def _may_make(self, call: Call, rules: Rules, grant: Grant) -> str:
+        """What the grant still waits for; "" for nothing."""
+        if grant.parent:
+            parent = sound.passed_on(grant, rules.grants, self.caller.person)
+            for category in sorted(grant.contained & parent.contained) or ["overig"]:
+                resource = Resource(frozenset({category}))
+                self._decided(call, "delen", resource, grant_to=grant.to_who)
+            return ""
+        if grant.effect == "permit":
+            return self._widened(call, grant.to_who)
+        self._beheren(call, target="deny", restrictive=True, grant_to=grant.to_who)
+        return ""
+
+    def _widened(self, call: Call, grant_to: str, id_: str = "") -> str:
+        """The caller may open something to somebody: "", or what that waits for."""
+        self._not_frozen()
+        decision = self._asked("beheren", id_, target="grant", grant_to=grant_to)
+        call.because(decision)
+        if decision.permit:
+            return ""
+        if decision.reason == "WACHT_OP_MEDETOESTEMMING":
+            return sound.CO_CONSENT
+        raise Forbidden("you may not do this: " + decision.reason)
 
     async def revoke(self, id_: str) -> dict[str, Any]:
         """End a grant. Never answered with a conflict: it waits for its turn."""
@@ -173,16 +193,19 @@ class Regie(Door):
     # --- relations and seals -------------------------------------------------------------------
 
     async def relate(self, sent: dict[str, Any]) -> dict[str, Any]:
-        """Record who represents the client; `beheren`, and evidence where the law asks it."""
-        id_ = f"r-{secrets.token_hex(8)}"
+        """Record who represents the client; `beheren`, and evidence where the law asks it.
+
+        What rests on evidence is a claim that gives no right until an operator has verified it.
+        """
         async with self.call("relate") as call:
             await self._enter(call, "c")
             client = rules_of(self.dossier, self._parts.policy).subject.id
             relation, made = sent_relation(sent, client)
+            new = claimed(relation, made, self.caller.person, call.at)
 
             def build(_: Rules) -> tuple[Rule, ...]:
                 self._beheren(call, target="relation", grant_to=relation.person)
-                return (Rule("relation", id_, made),)
+                return (new,)
 
             rule = (await self._change(call, build, relation.person))[0]
         return _one(rule)
@@ -275,29 +298,33 @@ class Regie(Door):
         if found is not None:
             self._met[grantee] = found
 
-    def _beheren(
-        self,
-        call: Call,
-        *,
-        target: str,
-        restrictive: bool = False,
-        grant_to: str = "",
-        id_: str = "",
-    ) -> None:
+    def _beheren(self, call: Call, *, id_: str = "", **more: Any) -> None:
+        """`target`, `restrictive`, `grant_to` and `co_consent` as in a decision's request."""
+        if not more.get("restrictive"):
+            self._not_frozen()
         resource = Resource(frozenset({"toestemmingen"}), "Consent", id_)
-        self._decided(
-            call, "beheren", resource, target=target, restrictive=restrictive, grant_to=grant_to
-        )
+        self._decided(call, "beheren", resource, **more)
 
-    def _decided(self, call: Call, action: str, resource: Resource, **more: Any) -> Decision:
-        verdict = self.held_verdict
-        asked = replace(verdict.ask(action, resource), **more)
-        world = replace(verdict.world, persons={**self._met, **verdict.world.persons})
-        decision = decide(world, asked)
+    def _not_frozen(self) -> None:
+        if self.dossier.image.rule(*FROZEN):
+            raise Forbidden("the reins of this dossier are contested: nothing can be opened now")
+
+    def _decided(self, call: Call, action: str, resource: Resource, **more: Any) -> None:
+        decision = self._judged(action, resource, **more)
         call.because(decision)
         if not decision.permit:
             raise Forbidden("you may not do this: " + decision.reason)
-        return decision
+
+    def _asked(self, action: str, id_: str = "", **more: Any) -> Decision:
+        """What a decision about the rules themselves says, with nothing written down."""
+        resource = Resource(frozenset({"toestemmingen"}), "Consent", id_)
+        return self._judged(action, resource, **more)
+
+    def _judged(self, action: str, resource: Resource, **more: Any) -> Decision:
+        verdict = self.held_verdict
+        asked = replace(verdict.ask(action, resource), **more)
+        world = replace(verdict.world, persons={**self._met, **verdict.world.persons})
+        return decide(world, asked)
 
     async def _change(self, call: Call, build: Build, grantee: str = "") -> tuple[Rule, ...]:
         """Commit rules; waits for its turn and tries again when another process was first."""
@@ -339,21 +366,6 @@ def subject_rule(subject: dict[str, Any]) -> Rule:
     known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
     reading.person(str(subject.get("person", SUBJECT)), known, "subject")
     return Rule("subject", SUBJECT, subject)
-
-
-def _sound(sent: dict[str, Any], grant: Grant) -> Grant:
-    """A grant as it may be sent.
-
-    Raises:
-        BadValue: it says what the server says, or what no grant says.
-    """
-    if _KEPT_OUT.intersection(sent):
-        raise BadValue("id, client, by and moments are set by the server", place="grant")
-    if grant.status not in _STATUSES:
-        raise BadValue("not a status of a new grant", place="grant.status")
-    if grant.parent and grant.effect == "deny":
-        raise BadValue("only a permit is passed on", place="grant.parent")
-    return grant
 
 
 def _hashed(code: str) -> str:

@@ -62,11 +62,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """An organisation: `teams` by id with their names."""
+    """An organisation: `teams` by id with their names, `members` as its system last sent them."""
 
     id: str
     name: str
     teams: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     disabled: bool = False
 
 

@@ -1,4 +1,4 @@
-"""Who may record or end a relation: nobody takes the reins from another by the back door; pure.
+"""Who may record or end a relation: nobody takes the reins from another by the back door.
 
 Ending a relation excludes somebody altogether, so only who could exclude him by a deny may do it
 (consent 2, step 4); and never is nobody left who holds the reins (consent 4).
@@ -6,16 +6,31 @@ Ending a relation excludes somebody altogether, so only who could exclude him by
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from pgo.consent import denies, reading, representation
+from pgo.consent.ages import birthday, reached
 from pgo.consent.asking import ask
 from pgo.consent.decide import decide
-from pgo.consent.model import Grant, Grantee, Level, Person, Relation, Request, Resource, World
+from pgo.consent.model import (
+    Decision,
+    Grant,
+    Grantee,
+    Level,
+    Person,
+    Relation,
+    Request,
+    Resource,
+    World,
+)
+from pgo.consent.representation import CHILD, SIXTEEN
+from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Forbidden, Missing
+from pgo.moment import instant
 
 _MEMBERS: Final = frozenset(
     {
@@ -25,6 +40,7 @@ _MEMBERS: Final = frozenset(
 )
 _EVIDENCE: Final = {"mentor": "order", "curator": "order", "gemachtigde": "verified"}
 _PURPOSE: Final = "FAMRQT"
+_PURPOSES: Final = {"copiloot": "CAREMGT", "zorgverlener": "TREAT"}
 
 
 def sent_relation(sent: Mapping[str, Any], client: str) -> tuple[Relation, dict[str, Any]]:
@@ -48,6 +64,17 @@ def sent_relation(sent: Mapping[str, Any], client: str) -> tuple[Relation, dict[
     return relation, made
 
 
+def claimed(relation: Relation, made: Mapping[str, Any], by: str, at: int) -> Rule:
+    """The rule of a new relation; one that rests on evidence is a claim until that is verified.
+
+    Parental authority, a court order and a mandate rest on evidence (consent 1).
+    """
+    if relation.kind not in _EVIDENCE and not relation.gezag:
+        return Rule("relation", f"r-{secrets.token_hex(8)}", dict(made))
+    said = {"relation": dict(made), "person": relation.person, "by": by, "made": instant(at)}
+    return Rule("claim", f"c-{secrets.token_hex(8)}", {**said, "status": "te-controleren"})
+
+
 def may_end(world: World, client: Person, relation: Relation, by: str, at: datetime) -> None:
     """Whether `by` may end this relation; his own he may, as long as somebody is left.
 
@@ -61,11 +88,62 @@ def may_end(world: World, client: Person, relation: Relation, by: str, at: datet
         raise Forbidden("you may not end what somebody else represents the client by")
 
 
+def may_propose(
+    world: World,
+    client: Person,
+    who: str,
+    grant_to: str,
+    at: datetime,
+    *,
+    co_consent: bool = True,
+) -> Decision:
+    """Whether somebody may open something to somebody now, given that the other party agrees."""
+    resource = Resource(frozenset({"toestemmingen"}), "Consent")
+    actor = client if who == client.id else world.person(who)
+    asked = Request(who, client.id, "beheren", _PURPOSES.get(actor.kind, _PURPOSE), at, resource)
+    return decide(
+        world,
+        replace(
+            asked,
+            person=actor,
+            org=min(actor.orgs, default=""),
+            co_consent=co_consent,
+            target="grant",
+            grant_to=grant_to,
+        ),
+    )
+
+
+def agrees_as_parent(world: World, client: Person, who: str, at: datetime) -> bool:
+    """Whether somebody is a parent or voogd with gezag of a child of 12-15, confirmed or not.
+
+    A deny of the child against him holds: then he is not asked.
+    """
+    twelve = birthday(client.birth, CHILD, latest=True)
+    if twelve is None or not twelve <= at or reached(client, SIXTEEN, at, latest=True):
+        return False
+    relations = tuple(
+        replace(each, child_confirmed=twelve) if each.person == who and each.gezag else each
+        for each in world.relations
+    )
+    imagined = World.of(world.persons, relations, world.grants, world.policy)
+    decision = may_propose(imagined, client, who, "", at)
+    return decision.permit and decision.reason.startswith("VERTEGENWOORDIGER:")
+
+
 def _could_exclude(world: World, client: Person, relation: Relation, by: str, at: datetime) -> bool:
     person = relation.person
     deny = Grant("", client.id, by, "deny", person, Grantee(Level.PERSON, person))
     imagined = World.of(world.persons, world.relations, (deny,), world.policy)
     return bool(denies.standing(ask(imagined, _to_hold(client, person, at))))
+
+
+def holds_reins(
+    world: World, client: Person, relations: tuple[Relation, ...], who: str, at: datetime
+) -> bool:
+    """Whether somebody holds the reins, were these the relations."""
+    imagined = World.of(world.persons, relations, world.grants, world.policy)
+    return decide(imagined, _to_hold(client, who, at)).permit
 
 
 def _somebody_left(world: World, client: Person, relation: Relation, at: datetime) -> bool:

@@ -188,7 +188,7 @@ def export(
 
 def approve_(
     dossier: DossierId,
-    what: Annotated[str, typer.Option("--for", help="export, dossier-show or token.")],
+    what: Annotated[str, typer.Option("--for", help="Which command; see its own help.")],
     operator: Operator,
     reason: Annotated[str, typer.Option(help="Why; the client reads it.")],
     as_json: AsJson = False,

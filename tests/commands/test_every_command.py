@@ -12,6 +12,8 @@ COMMANDS = [
     *(f"{kind} {verb}" for kind in ("account", "app", "provider") for verb in ("add", "list")),
     *(f"{kind} disable" for kind in ("account", "app", "provider", "link")),
     *("link add", "link list", "link code", "provider assert"),
+    *("relation list", "relation verify", "relation reject", "death", "emergency"),
+    *("succession activate", "succession settle"),
     *("consent check", "consent explain", "audit verify", "keys make", "keys rotate"),
 ]
 

@@ -11,6 +11,7 @@ import pytest
 from pgo.caller import Caller
 from pgo.dossier.log import Rule
 from pgo.errors import Forbidden
+from pgo.evidence import Evidence
 from pgo.office import Office
 from pgo.registry import Account
 
@@ -310,9 +311,12 @@ async def test_a_relation_needs_its_evidence_and_ends_at_once(inside):
         assert sam not in answer.text
     body = {"person": sam, "kind": "gemachtigde", "verified": "volmacht"}
     answer = await inside.call("anna", "POST", RELATIONS, json=body)
-    assert answer.status_code == 201
+    assert (answer.status_code, answer.json()["status"]) == (201, "te-controleren")
+    assert await count(inside, "sam") is None
+    desk = Evidence(inside.house, inside.anna.dossier, "ria")
+    id_ = await desk.verify(answer.json()["id"], "akte 2026-3", "akte gezien aan de balie", None)
     assert await count(inside, "sam") == 1
-    path = f"{RELATIONS}/{answer.json()['id']}/beeindigen"
+    path = f"{RELATIONS}/{id_}/beeindigen"
     assert (await inside.call("anna", "POST", path)).status_code == 200
     assert await count(inside, "sam") is None
 
