@@ -31,7 +31,8 @@ def test_a_grant_is_said_with_name_kind_categories_actions_and_end():
     assert words.summary(grant, {"p1": "Samira"}, "copiloot") == (
         "Samira (copiloot) mag uw zorgplan en afspraken lezen en erbij schrijven, "
         "tot 1 juni 2027. Niet: medicijnen, uitslagen, verslagen, dagboek, "
-        "notities over het gezin en geldzaken. Extra gevoelige gegevens blijven dicht."
+        "notities over het gezin en geldzaken. Ook niet: nog 16 andere soorten gegevens. "
+        "Extra gevoelige gegevens blijven dicht."
     )
 
 
