@@ -155,7 +155,7 @@ class Changing:
         """An update with what the patch makes of the newest version."""
         raw = await self.vault.dossier.texts([staging.may_patch(op)])
         place = f"{op.place}.resource" if op.place else ""
-        made = patched(self.rel, patch, text.reread(raw[0]), place)
+        made = patched(self.rel, patch, text.reread(raw[0]), place, self.vault.profiles)
         return replace(op, method="PUT", tree=made, patch=None)
 
     def _referred(self, conditions: Conditions, ops: Sequence[Op]) -> dict[str, str]:

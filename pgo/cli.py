@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from pgo.commands import bench, consent, deciding, dossier, keeping, registry, serving, tokens
+from pgo.commands import (
+    bench,
+    consent,
+    deciding,
+    dossier,
+    keeping,
+    profiles,
+    registry,
+    serving,
+    tokens,
+)
 from pgo.commands.frame import plain
 
 app = typer.Typer(
@@ -29,6 +39,7 @@ app.command("token")(tokens.token)
 app.add_typer(consent.app, name="consent")
 app.add_typer(keeping.audit, name="audit")
 app.add_typer(keeping.keys, name="keys")
+app.add_typer(profiles.app, name="profiles")
 app.command("bench")(bench.bench)
 
 

@@ -99,6 +99,11 @@ class Door:
         self._verdict: Verdict | None = None
         self._in_turn = False
 
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles that are here."""
+        return self._parts.profiles
+
     # --- one call, one line --------------------------------------------------------------------
 
     def call(self, interaction: str, **said: Any) -> Calling:

@@ -20,6 +20,7 @@ from pgo.dossier.open import Dossiers
 from pgo.dossier.seal import SYSTEM, Box, Keys
 from pgo.errors import BadValue, Incident
 from pgo.fhir.added import searches
+from pgo.fhir.profiles import profiles
 from pgo.moment import micros
 from pgo.oauth.tokens import Tokens
 from pgo.regie import Regie
@@ -150,7 +151,8 @@ def _furnished(
         searches=searches(settings.search_parameters),
     )
     policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
-    parts = Parts(dossiers, trail, RegistryPeople(registry), clock, policy, count)
+    people, known = RegistryPeople(registry), profiles(settings.profiles)
+    parts = Parts(dossiers, trail, people, clock, policy, count, known)
     tokens = Tokens(store, box, clock)
     return House(settings, store, keys, trail, registry, tokens, parts, clock, box)
 

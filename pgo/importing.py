@@ -35,7 +35,8 @@ Progress = Callable[[int, int], None]
 class Report:
     """What became of everything: refusals by place in the file, with the reason.
 
-    Of more than 10,000 refusals the rest is only counted (`unlisted`).
+    Of more than 10,000 refusals the rest is only counted (`unlisted`). `unchecked` are those that
+    name a profile that is not here.
     """
 
     created: int = 0
@@ -44,6 +45,7 @@ class Report:
     deleted: int = 0
     masked: int = 0
     unlisted: int = 0
+    unchecked: int = 0
     refused: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
 
@@ -64,7 +66,8 @@ class Report:
 
     def plain(self) -> dict[str, Any]:
         """As one JSON value."""
-        counts = ("accepted", "created", "updated", "unchanged", "deleted", "masked", "unlisted")
+        stored = ("accepted", "created", "updated", "unchanged", "deleted")
+        counts = (*stored, "masked", "unchecked", "unlisted")
         return {name: getattr(self, name) for name in counts} | {
             "refused": self.refused,
             "notes": self.notes,
@@ -150,7 +153,7 @@ class _Import:
         """A resource by itself waits for its part to be full."""
         type_ = str(tree.get("resourceType", ""))
         raw = text.dump(tree)
-        issues = _too_large(raw, type_) or entry_issues(self.release, tree, type_)
+        issues = _too_large(raw, type_) or self._issues(tree, type_)
         if issues:
             self.report.refuse(where, issues)
             return
@@ -202,7 +205,14 @@ class _Import:
         if op.tree is None:
             return []
         place = f"{op.place}.resource"
-        return _too_large(text.dump(op.tree), place) or entry_issues(self.release, op.tree, place)
+        return _too_large(text.dump(op.tree), place) or self._issues(op.tree, place)
+
+    def _issues(self, tree: Tree, place: str) -> list[Issue]:
+        """All that is wrong with a resource; counts those with a profile that is not here."""
+        profiles = self.office.profiles
+        wrong = entry_issues(self.release, tree, place, profiles)
+        self.report.unchecked += not wrong and bool(profiles.unknown(self.release, tree))
+        return wrong
 
     def _count(self, where: str, outcome: Outcome) -> None:
         if outcome.error is not None:

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     search_parameters: Path | None = Field(
         None, description="Folder with own SearchParameter resources, in r4/ and stu3/ below it."
     )
+    profiles: Path = Field(
+        Path("var/profiles"),
+        description="Folder with the packages of profiles that `pgo profiles add` keeps.",
+    )
     rate_person: float = Field(20.0, gt=0, description="Requests per second of one person.")
     rate_burst: int = Field(60, ge=1, description="Requests one person may make in one burst.")
     rate_app: float = Field(100.0, gt=0, description="Requests per second of one app.")

@@ -12,6 +12,7 @@ from pgo.fhir.bundle import opened
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Reader
 from pgo.fhir.patch import Patch, apply
+from pgo.fhir.profiles import Profiles, ours
 
 _MOST_ISSUES = 50
 
@@ -29,8 +30,10 @@ def tree_of(release: Release, raw: bytes, reader: Reader) -> dict[str, Any]:
     raise UnsupportedMedia("send application/fhir+json or application/fhir+xml in UTF-8")
 
 
-def incoming(release: Release, raw: bytes, reader: Reader = "json") -> dict[str, Any]:
-    """One resource of a request's body.
+def incoming(
+    release: Release, raw: bytes, reader: Reader = "json", profiles: Profiles | None = None
+) -> dict[str, Any]:
+    """One resource of a request's body; `profiles` are those that are here, left out ours.
 
     Raises:
         BadRequest: not readable; Unprocessable: not valid, with every place that is wrong.
@@ -38,11 +41,18 @@ def incoming(release: Release, raw: bytes, reader: Reader = "json") -> dict[str,
     tree = tree_of(release, raw, reader)
     bsn.mask(tree)
     validate.check(release, tree)
+    wrong = (profiles or ours()).faults(release, tree)
+    if wrong:
+        raise Unprocessable(wrong[0].detail, place=wrong[0].place, issues=tuple(wrong))
     return tree
 
 
 def patched(
-    release: Release, patch: Patch, tree: dict[str, Any], place: str = ""
+    release: Release,
+    patch: Patch,
+    tree: dict[str, Any],
+    place: str = "",
+    profiles: Profiles | None = None,
 ) -> dict[str, Any]:
     """What a patch makes of a resource, fit to be kept as if it had been sent whole.
 
@@ -51,14 +61,14 @@ def patched(
     """
     made = apply(patch, tree, release)
     bsn.mask(made)
-    wrong = entry_issues(release, made, place or str(made.get("resourceType")))
+    wrong = entry_issues(release, made, place or str(made.get("resourceType")), profiles)
     if wrong:
         raise Unprocessable("the result of the patch is not valid", issues=tuple(wrong))
     return made
 
 
 async def incoming_bundle(
-    release: Release, raw: bytes, reader: Reader = "json"
+    release: Release, raw: bytes, reader: Reader = "json", profiles: Profiles | None = None
 ) -> tuple[dict[str, Any], dict[int, Unprocessable]]:
     """A batch or transaction, and what is wrong with single entries of a batch, by number.
 
@@ -75,7 +85,8 @@ async def incoming_bundle(
     for index, entry in enumerate(entries):
         resource = entry.get("resource") if isinstance(entry, dict) else None
         if isinstance(resource, dict):
-            wrong = entry_issues(release, resource, f"Bundle.entry[{index}].resource")
+            place = f"Bundle.entry[{index}].resource"
+            wrong = entry_issues(release, resource, place, profiles)
             if wrong:
                 faults[index] = Unprocessable("this entry is not valid", issues=tuple(wrong))
             await asyncio.sleep(0)
@@ -85,10 +96,13 @@ async def incoming_bundle(
     return tree, faults
 
 
-def entry_issues(release: Release, resource: dict[str, Any], place: str) -> list[Issue]:
+def entry_issues(
+    release: Release, resource: dict[str, Any], place: str, profiles: Profiles | None = None
+) -> list[Issue]:
     """All that is wrong with the resource of one entry, with places below `place`."""
     try:
         found = validate.validate(release, resource)
+        found = found or tuple((profiles or ours()).faults(release, resource))
     except PgoError as error:
         found = error.issues
     wrong = [issue for issue in found if issue.severity in {"error", "fatal"}]

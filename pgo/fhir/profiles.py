@@ -92,9 +92,13 @@ class Profiles:
             if not library.is_profile(url) and not url.startswith(BASE)
         ]
 
-    def _looked(self, release: Release, tree: Tree, urls: Iterable[str], place: str) -> list[Issue]:
+    def known(self, release: Release, tree: Tree, urls: Iterable[str] | None = None) -> list[str]:
+        """Those of these profiles (or of those that a resource names) that are here."""
         library = self._libraries[release]
-        known = [one for one in urls if library.is_profile(one)]
+        return [one for one in (_named(tree) if urls is None else urls) if library.is_profile(one)]
+
+    def _looked(self, release: Release, tree: Tree, urls: Iterable[str], place: str) -> list[Issue]:
+        library, known = self._libraries[release], self.known(release, tree, urls)
         if not known:
             return []
         found = looked(library, tree, known[:_MOST_PROFILES], place)

@@ -5,17 +5,20 @@ Each reads what was sent into operations and leaves the rest to the vault.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pgo.conditional import Queries
 from pgo.errors import BadValue, PgoError
-from pgo.fhir import answers
+from pgo.fhir import answers, text
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import IGNORED, Ask, no_parameters, pairs_of, query_of
 from pgo.fhir.bundle import Op, asked_of, read_bundle, same_type, version_of
+from pgo.fhir.elements import Release
 from pgo.fhir.incoming import incoming, incoming_bundle
 from pgo.fhir.patch import read
 from pgo.fhir.query import Query
+from pgo.shown import Outcome
 from pgo.vault import Vault
 
 
@@ -52,7 +55,7 @@ async def delete(ask: Ask, vault: Vault) -> Reply:
 
 
 def _sent(ask: Ask) -> dict[str, Any]:
-    return incoming(ask.address.release, ask.body, ask.reader)
+    return incoming(ask.address.release, ask.body, ask.reader, vault.profiles)
 
 
 def _meant(ask: Ask, method: str) -> Op:
@@ -73,6 +76,7 @@ async def _change(ask: Ask, vault: Vault, op: Op, name: str = "") -> Reply:
         address.interaction, address.release, [op], name=name, queries=_queries(ask)
     )
     prefer = "minimal" if op.method == "DELETE" else ask.prefer("return", "representation")
+    _note_profiles(vault, address.release, prefer, outcomes)
     return answers.changed(outcomes[0], ask.base, prefer)
 
 
@@ -80,7 +84,7 @@ async def bundle(ask: Ask, vault: Vault) -> Reply:
     """POST of a batch or transaction."""
     no_parameters(ask)
     release = ask.address.release
-    tree, faults = await incoming_bundle(release, ask.body, ask.reader)
+    tree, faults = await incoming_bundle(release, ask.body, ask.reader, vault.profiles)
     asked = read_bundle(tree, release)
     for op in asked.ops:
         op.fault = op.fault or faults.get(op.index)
@@ -93,8 +97,20 @@ async def bundle(ask: Ask, vault: Vault) -> Reply:
         queries=_queries(ask),
     )
     prefer = ask.prefer("return", "minimal")
+    _note_profiles(vault, release, prefer, outcomes)
     in_order = sorted(outcomes, key=lambda outcome: outcome.op.index)
     return Reply(200, answers.answers(asked.kind, in_order, ask.base, prefer, release))
+
+
+def _note_profiles(
+    vault: Vault, release: Release, prefer: str, outcomes: Sequence[Outcome]
+) -> None:
+    """For who asks for outcomes: which profiles of what was stored are not here."""
+    for one in outcomes if prefer == "OperationOutcome" else ():
+        if one.text and one.op.method != "GET" and not one.note:
+            notes = vault.profiles.unknown(release, text.reread(one.text))
+            places = ", ".join(note.place for note in notes)
+            one.note = f"Stored, not checked: no such profile is here ({places})." if notes else ""
 
 
 def _queries(ask: Ask) -> Queries:
