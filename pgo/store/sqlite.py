@@ -199,7 +199,7 @@ class SqliteStore:
         """
         if lines:
             size = sum(len(line.sealed) + 200 for line in lines)
-            await self._trail.do(partial(acts.note, lines=lines), size)
+            await self._trail.do(partial(acts.note_all, lines=lines), size, whole=True)
 
     async def trail(
         self, client: str, since: int = 0, until: int | None = None

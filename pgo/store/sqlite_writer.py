@@ -32,13 +32,14 @@ class Job:
     """Something to do inside a transaction; `act` may run twice, and may refuse by raising.
 
     `size` is about how many bytes it writes. With `scrub` it is acknowledged only when what it
-    destroyed has left the log file as well.
+    destroyed has left the log file as well. `whole` acts see to their transaction themselves.
     """
 
     act: Act[Any]
     size: int
     scrub: bool
     done: asyncio.Future[Any]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,12 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
 
-    async def do(self, act: Act[T], size: int = 100, *, scrub: bool = False) -> T:
+    async def do(
+        self, act: Act[T], size: int = 100, *, scrub: bool = False, whole: bool = False
+    ) -> T:
         """Run `act` inside a transaction; returns when its effect is durable.
+
+        An act that is `whole` is run outside one when no other job waits.
 
         Raises:
             errors.NoSpace: the disk is full; nothing was done.
@@ -88,7 +93,7 @@ class Writer:
         if self._closed:
             raise errors.Unavailable("The store is closed.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(Job(act, size, scrub, done))
+        self._queue.put(Job(act, size, scrub, done, whole))
         return await done
 
     async def close(self) -> None:
@@ -145,6 +150,8 @@ class Writer:
         return [outcome for job in jobs for outcome in self._together([job])]
 
     def _transaction(self, jobs: Sequence[Job]) -> list[Outcome]:
+        if len(jobs) == 1 and jobs[0].whole:
+            return [self._only(jobs[0])]
         self._connection.execute("BEGIN IMMEDIATE")
         outcomes = [self._only(jobs[0])] if len(jobs) == 1 else [self._one(job) for job in jobs]
         if self._connection.in_transaction:
@@ -158,7 +165,8 @@ class Writer:
         except sqlite3.Error:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, its caller gets to hear it
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             return Outcome(job, error=error)
 
     def _one(self, job: Job) -> Outcome:
