@@ -149,6 +149,7 @@ def _furnished(
         open_bytes=settings.open_bytes,
         image_every=settings.image_every,
         searches=searches(settings.search_parameters),
+        issuer=settings.issuer,
     )
     policy = Policy(kind_12_15=settings.age_12_15, emergency_hours=settings.emergency_hours)
     people, known = RegistryPeople(registry), profiles(settings.profiles)

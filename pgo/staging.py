@@ -40,6 +40,7 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WHOLE_DAY: Final = len("2026-01-31")
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
+_FOREIGN: Final = "this is about somebody else than the dossier"
 Allow = Callable[[str, Facet, str, "int | None"], bool]
 """May the caller do (action) to a resource with (facet, id, data date)?"""
 
@@ -160,7 +161,7 @@ class Staging:
             if op.tree is None or op.type in categories.SUPPORTING:
                 continue
             kinds = categories.classify(self.rel, op.tree)
-            for reference in written.references(op.tree):
+            for reference in written.references(self.dossier.own.meant(self.rel, op.tree)):
                 name = self._names.get(reference, reference)
                 self._referrers.setdefault(name, set()).update(kinds)
 
@@ -229,7 +230,7 @@ class Staging:
             method="POST" if made else "PUT",
             facet=facet,
             day=_day(categories.date_of(self.rel, tree)),
-            rows=index.rows(self.rel, final, searches),
+            rows=index.rows(self.rel, self.dossier.own.meant(self.rel, final), searches),
             idents=idents,
             digest=digest,
             made=searches.mark,
@@ -348,10 +349,9 @@ class Staging:
         if op.type not in elements.stored(self.rel):
             raise Unprocessable("this type of resource is not kept here", place=place)
         tree: dict[str, Any] = resolve(op.tree, self._names, f"Patient/{self._patient}", place)
-        foreign = written.foreign_subject(tree, f"Patient/{self._patient}")
-        if foreign:
-            detail = "this is about somebody else than the dossier"
-            raise Unprocessable(detail, place=f"{place}.{foreign}")
+        meant = self.dossier.own.meant(self.rel, tree)
+        if foreign := written.foreign_subject(meant, f"Patient/{self._patient}"):
+            raise Unprocessable(_FOREIGN, place=f"{place}.{foreign}")
         return tree
 
     def _facet(self, op: Op, tree: dict[str, Any], before: Row | None) -> Facet:

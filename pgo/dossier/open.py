@@ -21,6 +21,9 @@ from pgo.errors import Incident, NotFound, PgoError
 from pgo.fhir import added, index, text
 from pgo.fhir.added import Searches
 from pgo.store.contract import Commit, Line, NotNext, Store
+from pgo.fhir.elements import Release
+from pgo.fhir.large import Large
+from pgo.fhir.own import Own
 
 _CHUNK: Final = 4_000_000 - SEALING
 _REPLAY: Final = 200
@@ -35,7 +38,8 @@ class Dossier:
     """One client's record. Reading is synchronous on `image`; texts and commits are awaited.
 
     `memo` holds what others worked out of the rules, with the commit number it holds for;
-    `searches` the search parameters that index rows are made with and searches read with.
+    `searches` the search parameters that index rows are made with and searches read with; `own`
+    what absolute references to this server's own address (`issuer`) mean.
     """
 
     def __init__(
@@ -46,8 +50,10 @@ class Dossier:
         image: Image,
         searches: Searches | None = None,
     ) -> None:
+        issuer: str = "",
         self.client = client
         self.searches = searches = searches or added.searches()
+        self.own = Own(issuer, client)
         self.keys = keys
         self.image = image
         self.kept_n = image.n
@@ -109,7 +115,8 @@ class Dossier:
                 _log.warning("a stored text does not open; its index rows stay as they were")
             return
         for row, raw in zip(rows, texts, strict=True):
-            made = index.rows(row.rel, text.reread(raw), self.searches[row.rel])
+            tree = self.own.meant(row.rel, text.reread(raw))
+            made = index.rows(row.rel, tree, self.searches[row.rel])
             self.image.reindex(row, made, self._marks[row.rel])
 
     def _delta(self, commit: Commit) -> Delta:
@@ -243,12 +250,14 @@ class Dossiers:
     async def _load(self, client: str, keys: DossierKeys) -> Dossier:
         kept = await self.store.image(client)
         image = _opened_image(client, keys, kept) if kept else None
-        return Dossier(client, self.store, keys, image or Image(), self.searches)
+        return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
     def _evict(self) -> None:
         total = sum(dossier.bytes for dossier in self._open.values())
+        issuer: str = "",
         while total > self._bytes and len(self._open) > 1:
             _, gone = self._open.popitem(last=False)
+        self._issuer = issuer
             total -= gone.bytes
 
     def settle(self, dossier: Dossier) -> None:
