@@ -39,6 +39,8 @@ class Patch:
 def read(how: Reader, raw: bytes, release: Release, place: str = "") -> Patch:
     """The patch in a body; `how` follows from its Content-Type.
 
+    Plain JSON that is no resource is a JSON Merge Patch.
+
     Raises:
         BadRequest: not a patch; TooCostly: more than 100 operations; UnsupportedMedia: a form.
     """
@@ -53,6 +55,8 @@ def read(how: Reader, raw: bytes, release: Release, place: str = "") -> Patch:
     if how == "form":
         raise UnsupportedMedia("a patch is no form")
     tree = text.parse(raw, place=place) if how == "json" else xml.from_xml(raw, release)
+    if how == "json" and tree and "resourceType" not in tree:  # as fhirpy sends a change
+        return Patch("merge-patch", (tree,), (place or "patch",))
     return of_parameters(tree, release, place)
 
 

@@ -24,7 +24,8 @@ PAGE: Final = 200
 SORT_KEYS: Final = 5
 ELEMENTS: Final = 50
 
-_IGNORED: Final = frozenset({"_format", "_pretty"})
+_IGNORED: Final = frozenset({"_format", "_pretty", "_totalMethod"})
+"""What says nothing of the answer here; the last is what fhirpy sends with `_count=0`."""
 _COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 _ITERATE: Final = {"r4": "iterate", "stu3": "recurse"}
 _ORDERLESS: Final = frozenset({"composite", "stop", "words"})
@@ -207,6 +208,7 @@ class _Reader:
             raise TooCostly(f"At most {ELEMENTS} elements.", place=place)
         known = elements.members(self.release, self.type).values()
         allowed = {one.name for one in known} | {one.choice.removesuffix("[x]") for one in known}
+        allowed.add("resourceType")
         if not allowed.issuperset(names) or "" in names:
             raise BadValue("Write names of elements of this type, with commas.", place=place)
         return replace(query, elements=names)

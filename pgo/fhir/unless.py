@@ -15,6 +15,7 @@ from pgo.errors import BadValue
 from pgo.fhir.moments import interval
 
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
+_BARE: Final = re.compile(r"\d{1,18}", re.ASCII)
 _TAGS: Final = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
 _SECOND: Final = 1_000_000
 
@@ -72,6 +73,8 @@ def of_entry(request: dict[str, Any], place: str) -> Unless | None:
 def _tagged(tags: str, place: str) -> Unless:
     if tags.strip() == "*":
         return Unless(versions=None)
+    if _BARE.fullmatch(tags):  # as fhirpy sends it
+        return Unless(frozenset([tags]))
     if not _TAGS.fullmatch(tags):
         raise BadValue('write versions such as W/"3"', place=place)
     return Unless(frozenset(_TAG.findall(tags)))

@@ -23,11 +23,16 @@ from pgo.vault import Vault
 
 
 async def create(ask: Ask, vault: Vault) -> Reply:
-    """POST Type; with If-None-Exist only when its search finds nothing."""
-    no_parameters(ask)
+    """POST Type; with If-None-Exist only when its search finds nothing.
+
+    A search in the address says the same: so does fhirpy.
+    """
     op = Op("POST", ask.address.type, tree=_sent(ask))
     if "if-none-exist" in ask.headers:
+        no_parameters(ask)
         op.condition = asked_of(ask.headers["if-none-exist"], op.type)
+    elif ask.pairs:
+        op.condition = answers.query_text(ask.pairs)
     same_type(op, op.type)
     return await _change(ask, vault, op, name=ask.headers.get("x-request-id", ""))
 
