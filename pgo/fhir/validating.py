@@ -9,6 +9,7 @@ address is looked at.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from pgo.call import Call
@@ -28,11 +29,6 @@ _DONE: Final = Issue("informational", "nothing wrong was found", severity="infor
 _MASKED: Final = Issue(
     "business-rule", "what may be a BSN is masked when this is stored", severity="warning"
 )
-_PROFILE: Final = Issue(
-    "not-supported", "this server does not check this profile", place="profile", severity="warning"
-)
-
-
 _WRONG: Final = frozenset({"error", "fatal"})
 
 
@@ -72,11 +68,9 @@ async def validating(ask: Ask, vault: Vault) -> Reply:
         tree = trees[0] if trees else None
         if tree is None and mode != "delete":
             tree = await _stored(ask, vault, call)
-        issues = [] if tree is None else _content(ask, tree)
+        issues = [] if tree is None else _content(ask, vault, tree, profile)
         if mode in _METHODS and not any(one.severity in _WRONG for one in issues):
             issues += await _tried(ask, vault, call, _METHODS[mode], tree)
-    if profile:
-        issues.append(_PROFILE)
     return _outcome(ask, issues or [_DONE])
 
 
@@ -90,17 +84,26 @@ async def _stored(ask: Ask, vault: Vault, call: Call) -> dict[str, Any]:
     return text.reread(found[0].text)
 
 
-def _content(ask: Ask, tree: dict[str, Any]) -> list[Issue]:
-    """All that is wrong with the resource by itself, and at this address."""
+def _content(ask: Ask, vault: Vault, tree: dict[str, Any], profile: str) -> list[Issue]:
+    """All that is wrong with the resource by itself, at this address, and by its profiles."""
     address = ask.address
     masked = bsn.mask(tree)
     op = Op("PUT" if address.id else "POST", address.type, address.id, tree)
     try:
         same_type(op, address.type)
         issues = list(validate.validate(address.release, tree))
+        if not issues:
+            issues = vault.profiles.check(address.release, tree)
+            asked = [profile] if profile else []
+            issues += _asked_for(vault.profiles.check(address.release, tree, asked))
     except PgoError as error:
         issues = list(error.issues)
     return [*issues, _MASKED] if masked else issues
+
+
+def _asked_for(issues: list[Issue]) -> list[Issue]:
+    """That a profile is not here is worth a warning when the caller asked for that one."""
+    return [replace(one, severity="warning") if one.code == "not-found" else one for one in issues]
 
 
 async def _tried(

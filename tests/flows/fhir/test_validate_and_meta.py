@@ -76,8 +76,22 @@ def test_of_a_bsn_it_says_that_it_would_be_masked(fresh):
 def test_a_profile_that_is_not_known_is_said_not_to_be_checked(fresh):
     url = "http://example.org/StructureDefinition/onbekend"
     answer = fresh.as_().post(f"Observation/$validate?profile={url}", json=fresh.weight())
-    assert ("warning", "not-supported", "profile") in issues(answer)
+    assert ("warning", "not-found", "profile") in issues(answer)
     assert url not in answer.text
+
+
+def test_a_profile_that_is_here_is_checked_when_asked_for_or_named(fresh):
+    url = "https://pgo.example/fhir/StructureDefinition/pgo-dagboek"
+    page = {"resourceType": "Communication", "status": "completed"}
+    marjan = fresh.as_()
+    assert issues(marjan.post("Communication/$validate", json=page)) == FINE
+    asked = issues(marjan.post(f"Communication/$validate?profile={url}", json=page))
+    named = issues(marjan.post("Communication/$validate", json=page | {"meta": {"profile": [url]}}))
+    for said in (asked, named):
+        assert {"Communication.sent", "Communication.payload"} <= {one[2] for one in said}
+        assert {one[0] for one in said} == {"error"}
+    stored = marjan.post("Communication", json=page | {"meta": {"profile": [url]}})
+    assert stored.status_code == 422
 
 
 def test_nobody_learns_of_what_he_may_not_see(fresh):
