@@ -24,11 +24,12 @@ from pgo.fhir import elfproef, text
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.incoming import patched
+from pgo.fhir.large import BINARY
 from pgo.fhir.patch import Patch
 from pgo.fhir.query import Query
-from pgo.shown import Found, Outcome, Page, page_size
 from pgo.narrowed import check_change
 from pgo.projection import keep_out
+from pgo.shown import Found, Outcome, Page, page_size
 from pgo.staging import WRITES, Staged, Staging
 from pgo.verdict import Verdict
 
@@ -66,7 +67,6 @@ class Changing:
     _outcomes: dict[int, Outcome] = field(default_factory=dict)
     _fresh: dict[bytes, bytes] = field(default_factory=dict)
 
-    async def run(self, ops: Sequence[Op], name: str) -> list[Outcome]:
     async def rehearse(self, ops: Sequence[Op]) -> None:
         """Raise what `run` would raise now, and change nothing."""
         await self._stage(ops)
@@ -82,6 +82,7 @@ class Changing:
             self.call.begin_again()
             await self._stage(ops)
 
+    async def run(self, ops: Sequence[Op], name: str) -> list[Outcome]:
         """What became of each operation, in the order of the Bundle."""
         vault = self.vault
         self._note_searches(ops)
@@ -107,12 +108,16 @@ class Changing:
     # --- changes -------------------------------------------------------------------------------
 
     async def _stage(self, ops: Sequence[Op]) -> Staging:
-        verdict = await self.vault.verdict()
+        verdict, image = await self.vault.verdict(), self.vault.dossier.image
 
         def allow(action: str, facet: Facet, id_: str, day: int | None) -> bool:
             if self.operator:
                 return True
-            decision = verdict.decide(action, facet, id_, day)
+            there = image.get(self.rel, BINARY, id_) if facet.type == BINARY and id_ else None
+            if there is not None and (there.live or action != "toevoegen"):
+                decision = verdict.row(there, action)
+            else:
+                decision = verdict.decide(action, facet, id_, day)
             self.call.because(decision)
             return decision.permit
 
@@ -153,7 +158,10 @@ class Changing:
 
     async def _patched(self, staging: Staging, op: Op, patch: Patch) -> Op:
         """An update with what the patch makes of the newest version."""
-        raw = await self.vault.dossier.texts([staging.may_patch(op)])
+        row = staging.may_patch(op)
+        if op.type == BINARY and (await self.vault.dossier.document(row))[0] is not None:
+            raise Unprocessable("replace this document as a whole", place=op.place)
+        raw = await self.vault.dossier.texts([row])
         place = f"{op.place}.resource" if op.place else ""
         made = patched(self.rel, patch, text.reread(raw[0]), place, self.vault.profiles)
         return replace(op, method="PUT", tree=made, patch=None)
@@ -193,6 +201,17 @@ class Changing:
             if not self.isolated:
                 raise
             self._outcomes[op.index] = Outcome(op, error.status, error=error)
+
+    def _within(self, staging: Staging, op: Op, done: Staged) -> None:
+        """Leave out a change that goes beyond a search restriction in the token."""
+        if self.operator:
+            return
+        letter, put = _LETTERS[op.method], op.id if op.method == "PUT" else ""
+        try:
+            check_change(self.vault.held_verdict, letter, put, done, self.call.at)
+        except PgoError:
+            staging.staged.remove(done)
+            raise
 
     def _reach(self, op: Op, query: Query | None = None) -> None:
         if op.fault is not None:

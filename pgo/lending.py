@@ -15,6 +15,7 @@ from typing import Final
 
 from pgo.consent.categories import SUPPORTING
 from pgo.dossier.log import Facet
+from pgo.fhir.large import BINARY
 
 Permits = Callable[[Facet], bool]
 """May the caller read a resource with this facet?"""
@@ -54,7 +55,8 @@ def parts(
         return []
     plain = {f: facet for f, facet in facets.items() if facet.type not in SUPPORTING}
     seen = {fid: facet for fid, facet in plain.items() if permits(facet)}
-    between = {fid: facet for fid, facet in facets.items() if facet.type in SUPPORTING}
+    passing = SUPPORTING - {BINARY}  # what a Binary names is not opened by it (pgo.attached)
+    between = {fid: facet for fid, facet in facets.items() if facet.type in passing}
     own, lent = [], dict[tuple[str, str], list[int]]()
     for fid, facet in asked.items():
         if permits(facet):

@@ -24,6 +24,7 @@ from pgo.errors import (
     TooSlow,
     UnsupportedMedia,
 )
+from pgo.fhir import media
 from pgo.settings import Settings
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -41,6 +42,11 @@ _PIECE: Final = 65_536
 _PATH: Final = re.compile(r"/[ !-\[\]-~]*")
 """Printable ASCII without the backslash; every address of this server is made of it."""
 _BASES: Final = ("/fhir", "/fhir/r4", "/fhir/stu3")
+_DOCUMENT: Final = re.compile(
+    r"(?:/dossiers/[a-z0-9-]{1,64})?/fhir/(?:r4|stu3)/Binary(?:/[A-Za-z0-9\-.]{1,64})?/?"
+)
+_SLOWEST: Final = 200_000
+"""Bytes per second at which a document of the largest size still arrives in time."""
 _ONCE: Final = frozenset(
     {
         b"host",
@@ -59,10 +65,15 @@ _GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 _COMPRESSED: Final = b"content-encoding"
 
 
-def body_limit(method: str, path: str) -> int:
-    """Most bytes a body at this address may have, also after it is unpacked."""
+def body_limit(method: str, path: str, document: int = 0) -> int:
+    """Most bytes a body at this address may have, also after it is unpacked.
+
+    `document` is that limit for a document that is sent as its bytes; 0 when this is none.
+    """
     if path.startswith("/oauth/"):
         return OAUTH_BYTES
+    if document and method in {"POST", "PUT"} and _DOCUMENT.fullmatch(path):
+        return document
     bundle = method == "POST" and path.rstrip("/").endswith(_BASES)
     return BUNDLE_BYTES if bundle else BODY_BYTES
 
@@ -77,14 +88,14 @@ class Limits:
             fewer or more bytes than announced, a body that cannot be unpacked.
         TooLarge: a body over its limit, as soon as that is known.
         UnsupportedMedia: a content encoding other than gzip.
-        TooSlow: a body that did not arrive in `body_seconds`.
+        TooSlow: a body that did not arrive in `body_seconds`; a large document gets more.
     """
 
     def __init__(
         self, app: ASGIApp, settings: Settings, *, body_seconds: float = BODY_SECONDS
     ) -> None:
-        del settings  # the limits of the safety rules hold for every deployment
         self._app = app
+        self._document = settings.binary_bytes
         self._seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +107,11 @@ class Limits:
         if not _has_body(scope, fields):
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, fields, receive, send, self._seconds)
+        kind = fields.get(b"content-type", b"").decode("latin-1")
+        document = self._document if media.named(kind) is not None else 0
+        limit = body_limit(scope["method"], scope["path"], document)
+        seconds = self._seconds + (limit / _SLOWEST if limit == document else 0.0)
+        body = _Body(scope, fields, receive, send, (limit, seconds))
         try:
             await self._app(scope, body.receive, body.send)
         except Exception:
@@ -170,11 +185,11 @@ class _Body:
         fields: dict[bytes, bytes],
         receive: Receive,
         send: Send,
-        seconds: float,
+        limits: tuple[int, float],
     ) -> None:
         self._receive = receive
         self._send = send
-        self._limit = body_limit(scope["method"], scope["path"])
+        self._limit, seconds = limits
         self._announced = _length(fields)
         if self._announced is not None and self._announced > self._limit:
             raise self._too_large()

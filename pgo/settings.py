@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     image_every: int = Field(
         64, ge=1, description="Keep a new index image after this many commits."
     )
+    binary_bytes: int = Field(
+        20_000_000,
+        ge=2_000_000,
+        le=200_000_000,
+        description="Largest document that is taken in as its bytes (a Binary), bytes.",
+    )
     search_parameters: Path | None = Field(
         None, description="Folder with own SearchParameter resources, in r4/ and stu3/ below it."
     )

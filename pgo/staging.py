@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 
+from pgo.bodies import bodies_of
 from pgo.caller import Caller
 from pgo.consent import categories
 from pgo.consent.model import CATEGORIES
@@ -33,14 +34,15 @@ from pgo.errors import (
 from pgo.fhir import bsn, elements, index, text, written
 from pgo.fhir.bundle import Op, names_of, resolve
 from pgo.fhir.elements import Release
+from pgo.fhir.large import BINARY
 from pgo.fhir.moments import interval
 
 MOST_RESOURCES: Final = 100_000
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _WHOLE_DAY: Final = len("2026-01-31")
+_FOREIGN: Final = "this is about somebody else than the dossier"
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
-_FOREIGN: Final = "this is about somebody else than the dossier"
 Allow = Callable[[str, Facet, str, "int | None"], bool]
 """May the caller do (action) to a resource with (facet, id, data date)?"""
 
@@ -218,7 +220,7 @@ class Staging:
     ) -> Staged:
         ver = 1 if before is None else before.ver + 1
         final = written.stamped(tree, id_, ver, self.at, self._source(facet, tree))
-        raw = text.dump(final)
+        bodies = bodies_of(self.dossier, self.rel, op, final)
         idents = tuple(written.identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
         searches = self.dossier.searches[self.rel]
@@ -230,14 +232,15 @@ class Staging:
             method="POST" if made else "PUT",
             facet=facet,
             day=_day(categories.date_of(self.rel, tree)),
-            rows=index.rows(self.rel, self.dossier.own.meant(self.rel, final), searches),
+            rows=index.rows(self.rel, self.dossier.own.meant(self.rel, bodies.tree), searches),
             idents=idents,
             digest=digest,
             made=searches.mark,
+            pieces=bodies.pieces,
         )
-        body, sealed = self.dossier.seal_body(change, raw)
-        self.bodies[bytes.fromhex(body)] = sealed
-        return Staged(op, 201 if made else 200, before, replace(change, body=body), raw)
+        body, sealed = self.dossier.seal_body(change, bodies.kept)
+        self.bodies |= {bytes.fromhex(body): sealed, **bodies.sealed}
+        return Staged(op, 201 if made else 200, before, replace(change, body=body), bodies.shown)
 
     def _delete(self, op: Op) -> Staged:
         if not op.id:
@@ -260,8 +263,7 @@ class Staging:
             before.ver + 1,
             "DELETE",
             replace(facet, seals=()),
-            "",
-            before.day,
+            day=before.day,
         )
         return Staged(op, 204, before, change)
 
@@ -304,8 +306,8 @@ class Staging:
 
         So may a provider's system, whose records have names of their own, and whoever sees all.
         """
-        everything = Facet(op.type, tuple(CATEGORIES), (categories.UNKNOWN_LABEL,))
-        if self.caller.kind != "systeem" and not self.allow("lezen", everything, "", None):
+        whole = Facet(op.type, tuple(CATEGORIES), (categories.UNKNOWN_LABEL,))
+        if self.caller.kind != "systeem" and not self.allow("lezen", whole, "", None):
             raise NotFound("not found", place=op.place)
         if before is not None and not self.sees(before):
             raise NotFound("not found", place=op.place)
@@ -330,7 +332,8 @@ class Staging:
         if op.type not in categories.SUPPORTING:
             return facet
         kinds = self._referrers.get(f"{op.type}/{self._targets[op.index]}", set())
-        return replace(facet, categories=tuple(sorted(kinds)) or ("overig",))
+        alone = "documenten" if op.type == BINARY else "overig"
+        return replace(facet, categories=tuple(sorted(kinds)) or (alone,))
 
     # --- what it becomes -----------------------------------------------------------------------
 

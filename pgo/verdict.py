@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from pgo import lending
+from pgo import attached, lending
 from pgo.consent.categories import SUPPORTING
 from pgo.consent.decide import decide
 from pgo.consent.model import SEALS, Decision, Request, Resource, World
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Facet
+from pgo.fhir.large import BINARY
 from pgo.moment import instant
 
 Visible = Callable[[str], tuple[str, list[Any]]]
-_NOTHING: Final[tuple[str, list[Any]]] = ("0", [])
 _RULES: Final = "toestemmingen"
 _NOT_GIVEN: Final = frozenset({"GEEN_TOESTEMMING", "BUITEN_MACHTIGING", "DELEGATIE_ONGELDIG"})
+_NOTHING: Final[tuple[str, list[Any]]] = ("0", [])
 
 
 @dataclass(slots=True)
@@ -41,8 +42,8 @@ class Verdict:
     ask: Callable[..., Request]
     edges: Sequence[int] = ()
     named: frozenset[str] = frozenset()
-    _kept: dict[Any, Decision] = field(default_factory=dict)
     concerns: Callable[[str, str], bool] = lambda _type, _id: False
+    _kept: dict[Any, Decision] = field(default_factory=dict)
     _system: bool | None = None
     _parts: dict[Any, tuple[dict[int, Facet], int, list[str]]] = field(default_factory=dict)
 
@@ -60,7 +61,6 @@ class Verdict:
             self._kept[key] = found
         return found
 
-    def _matters(self, action: str, facet: Facet) -> tuple[object, ...]:
     def _as_holder(self, found: Decision, resource: Resource) -> Decision:
         """Who may end a grant may read what there is to end."""
         if found.reason != "GEEN_TOESTEMMING":
@@ -69,6 +69,7 @@ class Verdict:
         held = decide(self.world, asked)
         return held if held.permit else found
 
+    def _matters(self, action: str, facet: Facet) -> tuple[object, ...]:
         """What of a facet the decision looks at: for reading, authors whom no rule names are alike.
 
         Whose record it is matters to systems only, and who wrote it to who reads what is sealed.
@@ -100,6 +101,8 @@ class Verdict:
     def row(self, row: Row, action: str = "lezen") -> Decision:
         """The decision about one row; a supporting one is decided by what refers to it."""
         facet = self.image.facets[row.facet]
+        if facet.type == BINARY:
+            return attached.decided(self, row, facet, action)
         if facet.type in SUPPORTING:
             return self._supporting(row, facet, action)
         decision = self.decide(action, facet, row.id, row.day)
@@ -126,7 +129,9 @@ class Verdict:
         that hits whatever has no author or date stops him there but not at some row.
         """
         request = self.ask("lezen", self._resource(facet, "", None), anyhow=True)
-        decision = decide(self.world, request)
+        decision = self._kept.get(("knows", facet))
+        if decision is None:
+            decision = self._kept[("knows", facet)] = decide(self.world, request)
         if decision.permit:
             return decision
         excluded = decision.reason == "WEIGERING_WINT"
@@ -152,13 +157,13 @@ class Verdict:
         own = self.decide(action, facet, row.id, row.day)
         if own.permit:
             return own
-        for source in self._referrers(row, facet, set()):
+        for source in self.lenders(row, facet, set()):
             decision = self.decide(action, lending.lending(facet, source), row.id, row.day)
             if decision.permit:
                 return decision
         return own
 
-    def _referrers(self, row: Row, facet: Facet, seen: set[int]) -> Iterable[tuple[str, ...]]:
+    def lenders(self, row: Row, facet: Facet, seen: set[int]) -> Iterable[tuple[str, ...]]:
         """Categories of the visible resources that refer to this one, through others if need be.
 
         What the caller or his organisation wrote opens nothing but what they wrote themselves:
@@ -166,18 +171,19 @@ class Verdict:
         """
         found = self.image.select(
             "SELECT min(s.rid) FROM lnk l JOIN res s ON s.rid = l.rid"
-            f" WHERE l.type=? AND l.id=? AND s.rel=? AND s.live GROUP BY {self._alike()}",
-            (row.type, row.id, row.rel),
+            f" WHERE l.type=? AND l.id=? AND s.rel=? AND s.live AND s.type<>?"
+            f" GROUP BY {self._alike()}",
+            (row.type, row.id, row.rel, BINARY),
         )
         fresh = [rid for (rid,) in found if rid not in seen]
         seen.update(fresh)
         given: set[tuple[str, ...]] = set()
         for source in self.image.rows(fresh):
             referrer = self.image.facets[source.facet]
-            if self._wrote(referrer) and not self._wrote(facet):
+            if self.wrote(referrer) and not self.wrote(facet):
                 continue
             if referrer.type in SUPPORTING:
-                yield from self._referrers(source, facet, seen)
+                yield from self.lenders(source, facet, seen)
             elif referrer.categories not in given and self.row(source).permit:
                 given.add(referrer.categories)
                 yield referrer.categories
@@ -189,7 +195,8 @@ class Verdict:
         others = [str(f) for f, facet in self.image.facets.items() if facet.type in SUPPORTING]
         return f"CASE WHEN s.facet IN ({','.join(others)}) THEN -s.rid ELSE s.facet END"
 
-    def _wrote(self, facet: Facet) -> bool:
+    def wrote(self, facet: Facet) -> bool:
+        """Did the caller, or his organisation, write a resource with this facet?"""
         asker = self.ask("lezen", Resource())
         return facet.author == asker.actor or (bool(facet.org) and facet.org == asker.org)
 
@@ -198,13 +205,15 @@ class Verdict:
     def visible(self, rel: str, types: Iterable[str] | None) -> Visible:
         """The rows of these types (None: all) the caller may read, as SQL on an alias of `res`."""
         wanted = None if types is None else frozenset(types)
-        support = SUPPORTING if wanted is None else SUPPORTING & wanted
+        support = (SUPPORTING if wanted is None else SUPPORTING & wanted) - {BINARY}
         rids: list[int] = []
         if self.edges or self.named:
-            parts = self._plain_parts(wanted)
+            parts: Sequence[str] = self._plain_parts(wanted)
             rids = self._support_rids(rel, support) if support else []
         else:
             parts = self._facet_parts(wanted, support)
+        if wanted is None or BINARY in wanted:
+            parts = [*parts, *attached.parts(self, rel)]
 
         def on(alias: str) -> tuple[str, list[Any]]:
             made = [part.replace("§", alias) for part in parts]
@@ -221,7 +230,7 @@ class Verdict:
         if kept is None or kept[0] is not facets or kept[1] != len(facets):
             parts = self._plain_parts(wanted)
             if support:
-                parts += lending.parts(facets, support, self._opens, self._wrote)
+                parts += lending.parts(facets, support, self._opens, self.wrote)
             kept = self._parts[wanted] = (facets, len(facets), parts)
         return kept[2]
 

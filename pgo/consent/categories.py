@@ -25,7 +25,7 @@ SUPPORTING = frozenset(
     {
         *("Practitioner", "PractitionerRole", "Organization", "Location", "Device", "Specimen"),
         *("Medication", "Provenance", "HealthcareService", "Substance", "DeviceMetric"),
-        "DeviceComponent",
+        *("DeviceComponent", "Binary"),
     }
 )
 PATIENT_ADDRESS_MEMBERS = ("address", "telecom")

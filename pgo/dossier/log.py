@@ -46,7 +46,8 @@ class Change:
     `method` is POST, PUT or DELETE; `body` the hex id of its sealed text ("" when deleted);
     `day` the data date in µs; `rows` index rows (pgo.fhir.index); `idents` business identifiers
     [system, value] of the writing organisation; `digest` a keyed hash of the content as sent;
-    `made` names the search parameters that `rows` were made with ("" in old commits).
+    `made` names the search parameters that `rows` were made with ("" in old commits); `pieces`
+    the hex ids of what a large document was cut into.
     """
 
     rel: str
@@ -61,6 +62,7 @@ class Change:
     idents: tuple[tuple[str, str], ...] = ()
     digest: str = ""
     made: str = ""
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +104,5 @@ def _change(row: dict[str, Any]) -> Change:
     for name in ("categories", "labels", "seals"):
         facet[name] = tuple(facet[name])
     row["idents"] = tuple((system, value) for system, value in row["idents"])
+    row["pieces"] = tuple(row.get("pieces", ()))
     return Change(facet=Facet(**facet), **row)

@@ -10,20 +10,21 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from pgo.dossier import cutting
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
 from pgo.errors import Incident, NotFound, PgoError
-from pgo.fhir import added, index, text
+from pgo.fhir import added, index, large, text
 from pgo.fhir.added import Searches
-from pgo.store.contract import Commit, Line, NotNext, Store
 from pgo.fhir.elements import Release
 from pgo.fhir.large import Large
 from pgo.fhir.own import Own
+from pgo.store.contract import Commit, Line, NotNext, Store
 
 _CHUNK: Final = 4_000_000 - SEALING
 _REPLAY: Final = 200
@@ -49,11 +50,11 @@ class Dossier:
         keys: DossierKeys,
         image: Image,
         searches: Searches | None = None,
-    ) -> None:
         issuer: str = "",
+    ) -> None:
         self.client = client
-        self.searches = searches = searches or added.searches()
         self.own = Own(issuer, client)
+        self.searches = searches = searches or added.searches()
         self.keys = keys
         self.image = image
         self.kept_n = image.n
@@ -127,18 +128,61 @@ class Dossier:
     async def texts(self, rows: Sequence[Row]) -> list[bytes]:
         """The resource texts of these versions, in order; one round trip.
 
+        Of a Binary whose bytes are kept in pieces it is the text without them, tagged as a part.
+
         Raises:
             Incident: a body that should be there is not, or does not open.
         """
         ids = [row.body for row in rows if row.body is not None]
         found = await self._store.bodies(self.client, ids) if ids else {}
-        return [self._text(row, found) for row in rows]
+        return [self._bare(row, self._text(row, found)) for row in rows]
+
+    def _bare(self, row: Row, raw: bytes) -> bytes:
+        return large.bare(release_of(row), raw) if row.type == large.BINARY else raw
 
     def _text(self, row: Row, found: dict[bytes, bytes]) -> bytes:
         if row.body is None or row.body not in found:
             raise Incident("a stored text is missing")
         place = _body_place(self.client, row.rel, row.type, row.id, row.ver)
         return self.keys.box.open(place, found[row.body])
+
+    async def document(self, row: Row) -> tuple[Large | None, bytes]:
+        """Where the bytes of a Binary are, when they are in pieces; and its text.
+
+        The text then has the name of the Large in the place of the bytes.
+
+        Raises:
+            Incident: the body is not there, or does not open.
+        """
+        found = await self._store.bodies(self.client, [row.body] if row.body else [])
+        return large.unpacked(self._text(row, found))
+
+    async def pieces(self, document: Large) -> AsyncGenerator[bytes, None]:
+        """The bytes of a large document, piece by piece.
+
+        Raises:
+            Incident: a piece is not there, does not open, or is another one.
+        """
+        ids = cutting.ids_of(self.keys, document.name, document.count)
+        size = 0
+        for number, id_ in enumerate(ids):
+            found = await self._store.bodies(self.client, [id_])
+            if id_ not in found:
+                raise Incident("a piece of a stored document is missing")
+            piece = cutting.opened(self.client, self.keys, document, number, found[id_])
+            size += len(piece)
+            yield piece
+        if size != document.size:
+            raise Incident("a stored document is not whole")
+
+    async def keep_piece(self, id_: bytes, sealed: bytes) -> None:
+        """Keep one piece, before the commit that names it."""
+        await self._store.keep_bodies(self.client, {id_: sealed})
+
+    async def drop_pieces(self, ids: Sequence[bytes]) -> None:
+        """Destroy pieces that no commit will name."""
+        if ids:
+            await self._store.drop_bodies(self.client, ids)
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -165,7 +209,9 @@ class Dossier:
         place = _commit_place(self.client, delta.n)
         sealed = self.keys.box.seal(place, delta.encode())
         line = make_line(delta.n, await self._last_line(delta.n - 1))
-        named = tuple(bytes.fromhex(c.body) for c in delta.changes if c.body)
+        named = tuple(
+            bytes.fromhex(id_) for c in delta.changes if c.body for id_ in (c.body, *c.pieces)
+        )
         await self._store.append(self.client, Commit(delta.n, named, sealed, line))
         async with self._replaying:
             if self.image.n == delta.n - 1:
@@ -210,8 +256,10 @@ class Dossiers:
         open_bytes: int,
         image_every: int,
         searches: Searches | None = None,
+        issuer: str = "",
     ) -> None:
         self.store = store
+        self._issuer = issuer
         self.searches = searches or added.searches()
         self.keys = keys
         self._open: OrderedDict[str, Dossier] = OrderedDict()
@@ -254,10 +302,8 @@ class Dossiers:
 
     def _evict(self) -> None:
         total = sum(dossier.bytes for dossier in self._open.values())
-        issuer: str = "",
         while total > self._bytes and len(self._open) > 1:
             _, gone = self._open.popitem(last=False)
-        self._issuer = issuer
             total -= gone.bytes
 
     def settle(self, dossier: Dossier) -> None:
@@ -288,6 +334,11 @@ class Dossiers:
     def open_count(self) -> int:
         """How many dossiers are open in this process."""
         return len(self._open)
+
+
+def release_of(row: Row) -> Release:
+    """The FHIR release of a row."""
+    return "stu3" if row.rel == "stu3" else "r4"
 
 
 def _opened_image(

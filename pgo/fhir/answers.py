@@ -5,7 +5,7 @@ A stored text is never parsed on its way out: it is put into a Bundle as a fragm
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +25,17 @@ from pgo.web import Answer, Headers, render
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer before the server's own headers are put on."""
+    """One answer before the server's own headers are put on.
+
+    A long one has `parts` in place of a body: they are sent one by one, as they are made; `length`
+    is how many bytes they are together, when that is known.
+    """
 
     status: int
     body: bytes = b""
     headers: Headers = field(default_factory=list)
+    parts: AsyncIterator[bytes] | None = None
+    length: int | None = None
 
     def answer(self, form: Format, release: Release) -> Answer:
         """In the form that was asked for; what names its own media type goes out as it is."""
@@ -174,4 +180,9 @@ def _bundle(
 
 def query_text(pairs: Sequence[tuple[str, str]]) -> str:
     """Parameters as they stand in a link."""
+    return _query_text(tuple(pairs))
+
+
+@lru_cache(maxsize=512)
+def _query_text(pairs: tuple[tuple[str, str], ...]) -> str:
     return "&".join(f"{quote(k, safe=':._-$')}={quote(v, safe=':.,|/_-$')}" for k, v in pairs)

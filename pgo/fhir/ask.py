@@ -90,8 +90,12 @@ async def read_ask(
     base = issuer + address.base
     request, method = request_id(scope), scope["method"]
     arriving = receive if bytes_sent else None
-    ask = Ask(address, headers, asked, body, base, request, method, how, parameters)
-    return replace(ask, form=form, raw=bytes_asked, arriving=arriving)
+    return Ask(
+        *(address, headers, asked, body, base, request, method, how, parameters),
+        form=form,
+        raw=bytes_asked,
+        arriving=arriving,
+    )
 
 
 def as_bytes(address: Address, scope: Scope, pairs: Sequence[tuple[str, str]]) -> bool:
@@ -152,12 +156,24 @@ def query_of(
     `strict`: also when the caller prefers lenient handling.
     """
     known = ask.parameters or added.known(ask.address.release)
+    lenient = not strict and ask.prefer("handling", "strict") == "lenient"
+    return _query(ask.address.release, type_, tuple(pairs), lenient, ask.base, known)
+
+
+@lru_cache(maxsize=512)
+def _query(  # noqa: PLR0913, PLR0917 - remembered by all of these
+    release: Release,
+    type_: str,
+    pairs: tuple[tuple[str, str], ...],
+    lenient: bool,  # noqa: FBT001 - as above
+    base: str,
+    known: Parameters,
+) -> Query:
+    """The same; apps ask the same questions again and again."""
     for name, value in pairs:
         found = elfproef.hide_in_address(f"{name}={value}")[1]
         if found and not (type_ in known and _is_a_code(known.of(type_).get(name), value)):
             raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
-    lenient = not strict and ask.prefer("handling", "strict") == "lenient"
-    base, release = ask.base, ask.address.release
     return parse(release, type_, pairs, lenient=lenient, base=base, parameters=known)
 
 

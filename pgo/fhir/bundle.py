@@ -13,6 +13,7 @@ from typing import Any, Final
 from pgo.errors import BadRequest, BadValue, Missing, PgoError, TooLarge, Unprocessable, Unsupported
 from pgo.fhir import bsn, patch, unless
 from pgo.fhir.elements import Release
+from pgo.fhir.large import Large
 from pgo.fhir.patch import Patch
 from pgo.fhir.unless import Unless
 
@@ -43,7 +44,7 @@ class Op:
 
     `condition` is the search that says which resource is meant (PUT, PATCH, DELETE) or must not
     be there (POST), as written; `met` the id of what such a POST found; `unless` what the reader
-    has already.
+    has already; `large` where the bytes of a Binary are that came in before it.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Op:
     met: str = ""
     patch: Patch | None = None
     unless: Unless | None = None
+    large: Large | None = None
 
 
 @dataclass(frozen=True, slots=True)

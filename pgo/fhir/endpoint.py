@@ -29,6 +29,7 @@ from pgo.fhir.large import BINARY
 from pgo.fhir.query import Query
 from pgo.fhir.spans import span
 from pgo.fhir.unless import of_headers
+from pgo.streaming import send_parts
 from pgo.vault import Vault
 from pgo.web import (
     Answer,
@@ -37,7 +38,6 @@ from pgo.web import (
     name_route,
     request_id,
     send_answer,
-    send_parts,
 )
 
 __all__ = ["Ask", "Doors", "Fhir", "Operation", "offered"]
@@ -165,6 +165,8 @@ async def _drawn(reply: Reply, form: Format, release: Release) -> Answer:
 
 async def _read(ask: Ask, vault: Vault) -> Reply:
     address, part = ask.address, _part(ask)
+    if address.type == BINARY and part is None:
+        return await binary.read(ask, vault)
     unless = of_headers(ask.headers)
     found = await vault.read(address.release, address.type, address.id)
     return answers.resource(found, unless=unless, part=part)
@@ -172,6 +174,8 @@ async def _read(ask: Ask, vault: Vault) -> Reply:
 
 async def _vread(ask: Ask, vault: Vault) -> Reply:
     address, part = ask.address, _part(ask)
+    if address.type == BINARY and part is None:
+        return await binary.read(ask, vault)
     unless = of_headers(ask.headers)
     found = await vault.vread(address.release, address.type, address.id, address.version)
     return answers.resource(found, unless=unless, part=part)
@@ -233,6 +237,8 @@ _INTERACTIONS: Final[dict[str, Operation]] = {
     "delete": writing.delete,
     "bundle": writing.bundle,
 }
+_ARRIVING: Final[dict[str, Operation]] = {"create": binary.create, "update": binary.update}
+"""For documents that are sent as their bytes."""
 
 
 _ON_ALL: Final = frozenset({"bundle", "history-system"})

@@ -121,6 +121,20 @@ def answer_format(
     raise NotAcceptable("this address answers application/fhir+json or fhir+xml", place=place)
 
 
+def asks_resource(accept: str, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether a form of a resource is asked for by name, rather than a document as its bytes.
+
+    Source: http://hl7.org/fhir/R4/binary.html#rest, for reading a Binary.
+    """
+    if any(name == "_format" and value for name, value in pairs):
+        return True
+    weights = {True: 0.0, False: 0.0}
+    for media, more in map(_split, accept.split(",")[:_MOST_OFFERS]):
+        form = media in _READERS
+        weights[form] = max(weights[form], _weight(more))
+    return weights[True] > 0 and weights[True] >= weights[False]
+
+
 def _chosen(offered: str, release: Release) -> Format | None:
     """What fits best of what is offered, in this release."""
     fitting = [offer for offer in _offers(offered) if offer.kind and offer.weight > 0]

@@ -56,7 +56,7 @@ def subset(release: Release, raw: bytes, summary: str, elements: Sequence[str] =
         keep.names |= {"contained", "extension"}
     for name in elements:
         keep.names |= {name, f"{name}[x]", known[name].choice if name in known else name}
-    return text.dump(_tagged(_part(release, tree, keep, whole=summary != "true"), release))
+    return text.dump(tagged(_part(release, tree, keep, whole=summary != "true"), release))
 
 
 class _Keep:
@@ -111,7 +111,8 @@ def _points_inside(value: Any) -> bool:
     return type(value) is list and any(_points_inside(one) for one in value)
 
 
-def _tagged(tree: dict[str, Any], release: Release) -> dict[str, Any]:
+def tagged(tree: dict[str, Any], release: Release) -> dict[str, Any]:
+    """A copy with the tag that says that it is a part of the resource."""
     tag = {"system": _SYSTEMS[release], "code": "SUBSETTED"}
     meta = tree.get("meta", {})
     tags = [one for one in meta.get("tag", ()) if one.get("code") != "SUBSETTED"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pgo.conditional import Queries
 from pgo.errors import BadValue, PgoError
-from pgo.fhir import answers, text
+from pgo.fhir import answers, attachments, text
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import IGNORED, Ask, no_parameters, pairs_of, query_of
 from pgo.fhir.bundle import Op, asked_of, read_bundle, same_type, version_of
@@ -27,7 +27,7 @@ async def create(ask: Ask, vault: Vault) -> Reply:
 
     A search in the address says the same: so does fhirpy.
     """
-    op = Op("POST", ask.address.type, tree=_sent(ask))
+    op = Op("POST", ask.address.type, tree=_sent(ask, vault))
     if "if-none-exist" in ask.headers:
         no_parameters(ask)
         op.condition = asked_of(ask.headers["if-none-exist"], op.type)
@@ -42,7 +42,7 @@ async def update(ask: Ask, vault: Vault) -> Reply:
     op = _meant(ask, "PUT")
     if "if-none-match" in ask.headers:
         raise BadValue("this condition is not offered", place="If-None-Match")
-    op.tree = _sent(ask)
+    op.tree = _sent(ask, vault)
     same_type(op, op.type)
     return await _change(ask, vault, op)
 
@@ -59,8 +59,16 @@ async def delete(ask: Ask, vault: Vault) -> Reply:
     return await _change(ask, vault, _meant(ask, "DELETE"))
 
 
-def _sent(ask: Ask) -> dict[str, Any]:
-    return incoming(ask.address.release, ask.body, ask.reader, vault.profiles)
+def _sent(ask: Ask, vault: Vault) -> dict[str, Any]:
+    tree = incoming(ask.address.release, ask.body, ask.reader, vault.profiles)
+    attachments.make_relative(tree, *_home(ask, vault))
+    return tree
+
+
+def _home(ask: Ask, vault: Vault) -> tuple[str, str, str]:
+    """Our own address, whose dossier it is and the release: what makes an address our own."""
+    address = ask.address
+    return ask.base.removesuffix(address.base), vault.client, address.release
 
 
 def _meant(ask: Ask, method: str) -> Op:
@@ -90,6 +98,7 @@ async def bundle(ask: Ask, vault: Vault) -> Reply:
     no_parameters(ask)
     release = ask.address.release
     tree, faults = await incoming_bundle(release, ask.body, ask.reader, vault.profiles)
+    attachments.make_relative(tree, *_home(ask, vault))
     asked = read_bundle(tree, release)
     for op in asked.ops:
         op.fault = op.fault or faults.get(op.index)

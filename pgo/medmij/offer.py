@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from starlette.types import Receive, Scope, Send
@@ -104,6 +104,9 @@ class Offer:
             await self._doors.refused(scope, error)
             raise
         form, release, fault = _negotiated(offered, scope, headers)
+        raw = _as_bytes(place, scope, headers)
+        if raw:
+            form, fault = JSON, None
         name_form(scope, form, release)
         service = offered.by_release[release]
         request = ids.get(REQUEST, "") or request_id(scope)
@@ -111,7 +114,9 @@ class Offer:
         counter = self._doors.counter(caller, caller.dossier, service, request, correlation)
         try:
             _demand(ids, fault)
-            ask = self._ask(place, service, scope)
+            ask = replace(self._ask(place, service, scope), form=form)
+            if raw:
+                ask = replace(ask, raw=True, headers={"accept": headers.get("accept", "")})
             reply = await self._asked(ask, service, counter)
         except Exception as error:
             if counter.called:
@@ -121,7 +126,7 @@ class Offer:
                 asked = unquote(scope["query_string"].decode("latin-1"))
                 said["query"] = elfproef.hide_in_address(asked)[0]
             await counter.turn_away(_event(place), error, **said)
-        return reply.answer(form, release)
+        return reply if reply.parts is not None else reply.answer(form, release)
 
     async def _entered(self, place: Place, scope: Scope) -> tuple[Offered, Caller]:
         """What is offered here, to a caller whose token is for it.
@@ -147,7 +152,7 @@ class Offer:
         form = lenient_format(headers.get("accept", ""), _leniently(scope), release)
         name_form(scope, form, release)
 
-    def _capability(self, place: Place, scope: Scope, headers: Mapping[str, str]) -> Any:
+    def _capability(self, place: Place, scope: Scope, headers: Mapping[str, str]) -> Answer:
         offered = self._doors.catalogue.of(place.service)
         form, release, fault = _negotiated(offered, scope, headers)
         name_form(scope, form, release)
@@ -199,6 +204,8 @@ async def _read(ask: Ask, service: Service, counter: Counter) -> Reply:
     address = ask.address
     if address.type not in service.reads:
         raise NotFound("this service does not have that")
+    if address.type == BINARY:
+        return await binary.read(ask, counter)
     no_parameters(ask)
     return answers.resource(await counter.read(address.release, address.type, address.id))
 
@@ -223,13 +230,6 @@ async def _later(ask: Ask, service: Service, counter: Counter) -> Reply:
 # --- reading the request -----------------------------------------------------------------------
 
 
-def _ids(headers: Mapping[str, str]) -> dict[str, str]:
-    """The two ids of an exchange, as far as they have the form of a UUID."""
-    sent = {name: headers.get(name.lower(), "") for name in (REQUEST, CORRELATION)}
-    return {name: value for name, value in sent.items() if _UUID.fullmatch(value)}
-
-
-def _demand(ids: Mapping[str, str], fault: PgoError | None) -> None:
 async def _take_in(
     scope: Scope, receive: Receive, headers: Mapping[str, str], release: Release
 ) -> None:
@@ -246,6 +246,13 @@ async def _take_in(
     scope["query_string"] = b"&".join(part for part in asked if part)
 
 
+def _ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """The two ids of an exchange, as far as they have the form of a UUID."""
+    sent = {name: headers.get(name.lower(), "") for name in (REQUEST, CORRELATION)}
+    return {name: value for name, value in sent.items() if _UUID.fullmatch(value)}
+
+
+def _demand(ids: Mapping[str, str], fault: PgoError | None) -> None:
     """A release that is served, and both ids."""
     if fault is not None:
         raise fault
@@ -265,6 +272,12 @@ def _negotiated(
         except PgoError as fault:
             first = first or fault
     return lenient_format(accept, pairs, offered.release), offered.release, first
+
+
+def _as_bytes(place: Place, scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Whether a document is asked for as its bytes."""
+    asked = asks_resource(headers.get("accept", ""), _leniently(scope))
+    return place.what == "read" and place.type == BINARY and not asked
 
 
 def _leniently(scope: Scope) -> list[tuple[str, str]]:

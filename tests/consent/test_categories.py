@@ -124,7 +124,7 @@ CASES = [
     ("r4", "DocumentReference", {"type": concept("18842-5")}, {"verslagen"}),
     ("r4", "DocumentReference", {"type": concept("11502-2")}, {"uitslagen"}),
     ("r4", "DocumentReference", {"type": concept("81334-5")}, {"wilsverklaring"}),
-    ("r4", "Binary", {}, {"documenten"}),
+    ("r4", "Binary", {}, set()),
     ("r4", "Flag", {}, {"paspoort"}),
     ("r4", "Flag", {"category": [concept("140401000146105")]}, {"medicatie"}),
     ("r4", "Coverage", {}, {"financieel"}),
