@@ -156,6 +156,36 @@ class Evidence(Office):
 
             await self._settled(call, "succession", reason, approved, build)
 
+    async def programme_over(self, members: frozenset[str], on: str) -> int:
+        """End the personal grants of these people at `on` at the latest; how many there were.
+
+        It only closes, so one operator does it; the family keeps everything.
+        """
+        end, count = moments.moment(on, "--on"), 0
+        async with self.call("revoke", note="programma") as call:
+
+            def build() -> list[Rule]:
+                nonlocal count
+                found = self._ending(members, end)
+                count = len(found)
+                return found
+
+            if self._ending(members, end):
+                await self._settled(call, "programma", "einde van het programma", None, build)
+        return count
+
+    def _ending(self, members: frozenset[str], end: datetime) -> list[Rule]:
+        said = {"to": instant(micros(end)), "reason": "programma"}
+        now, kept = self._parts.clock(), self.dossier.image.rules("grant")
+        return [
+            Rule("grant", grant.id, kept[grant.id] | said)
+            for grant in rules_of(self.dossier, self._parts.policy).grants
+            if grant.to_who in members
+            and (grant.effect, grant.revoked, grant.unreadable) == ("permit", None, "")
+            and grant.status in {"active", "waakvlam", "proposed"}
+            and (grant.to is None or max(end, now) < grant.to)
+        ]
+
     # --- with care -----------------------------------------------------------------------------
 
     def _named(self) -> dict[str, Any]:

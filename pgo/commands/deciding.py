@@ -124,6 +124,28 @@ def settled(
     show(with_house(work), as_json=as_json)
 
 
+def programme_ended(
+    organisation: Annotated[str, typer.Option(help="Organisation of the copiloten.")],
+    on: Annotated[str, typer.Option(help="Last moment: YYYY-MM-DD[Thh:mm]; a day is its start.")],
+    operator: Operator = "beheer",
+    as_json: AsJson = False,
+) -> None:
+    """A programme ends: every grant to its copiloten ends at that moment, in all dossiers."""
+
+    async def work(house: House) -> dict[str, int]:
+        people = await house.registry.accounts()
+        found = [each for each in people if each.kind == "copiloot" and organisation in each.orgs]
+        members = frozenset(each.id for each in found)
+        touched = set().union(*[await house.store.links(each) for each in sorted(members)])
+        counts = [
+            await Evidence(house, client, operator).programme_over(members, on)
+            for client in sorted(touched)
+        ]
+        return {"dossiers": sum(count > 0 for count in counts), "grants": sum(counts)}
+
+    show(with_house(work), as_json=as_json)
+
+
 def emergencies(operator: Operator = "beheer", as_json: AsJson = False) -> None:
     """Uses of noodtoegang that nobody agreed to yet, in all dossiers; no content, no reasons."""
 
