@@ -257,9 +257,10 @@ def test_fhirclient_searches_over_pages(smart):
     both = Observation.where({"status": {"$or": ["final", "amended"]}}).include(
         "subject", Observation
     )
-    kinds = [one.resource.resource_type for one in both.perform(smart.server).entry]
+    pages = both.perform_iter(smart.server)
+    kinds = [one.resource.resource_type for page in pages for one in page.entry]
     assert sorted(set(kinds)) == ["Observation", "Patient"]
-    assert Condition.where({}).perform(smart.server).total == 0
+    assert [page.total for page in Condition.where({}).perform_iter(smart.server)] == [0]
 
 
 def test_fhirclient_sends_transactions_and_reads_what_the_server_says(smart, record):

@@ -381,3 +381,15 @@ def test_a_reference_to_none_or_to_more_than_one_is_refused_and_named(fresh):
         batch = marjan.post("", json=bundle("batch", wrong))
         assert statuses(batch) == [str(status)]
     assert fresh.commits() == before
+
+
+def test_a_search_beside_a_create_is_its_condition(fresh):
+    marjan = fresh.as_()
+    weight = fresh.weight(identifier=[{"system": "https://elders.example/id", "value": "1"}])
+    asked = "Observation?identifier=https://elders.example/id|1"
+    first, again = marjan.post(asked, json=weight), marjan.post(asked, json=weight)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    both = marjan.post(asked, json=weight, headers={"If-None-Exist": asked.partition("?")[2]})
+    assert both.status_code == 400
+    assert marjan.get("Observation?_count=0").json()["total"] == 1

@@ -112,6 +112,16 @@ def test_what_is_no_patch_is_refused(fresh):
         assert answer.status_code == status
 
 
+def test_plain_json_that_is_no_resource_is_a_merge_patch(fresh):
+    marjan = fresh.as_()
+    where = kept(marjan, fresh)
+    answer = marjan.patch(where, json={"status": "amended", "note": [{"text": "nuchter"}]})
+    assert (answer.status_code, answer.json()["status"]) == (200, "amended")
+    assert answer.json()["note"] == [{"text": "nuchter"}]
+    whole = marjan.patch(where, json=answer.json())
+    assert whole.status_code == 400
+
+
 def test_a_patch_may_demand_a_version(fresh):
     marjan = fresh.as_()
     where = kept(marjan, fresh)

@@ -304,6 +304,16 @@ def test_nobody_is_looked_for_by_bsn(fresh, weights, query):
         assert "999990019" not in answer.text
 
 
+def test_a_code_that_would_pass_for_a_bsn_may_be_asked_for(fresh):
+    marjan = fresh.as_()
+    stroke = {"system": "http://snomed.info/sct", "code": "422504002", "display": "beroerte"}
+    made = {"resourceType": "Condition", "code": {"coding": [stroke]}, "subject": fresh.subject()}
+    name = f"Condition/{marjan.post('Condition', json=made).json()['id']}"
+    assert ids(marjan.get("Condition?code=422504002")) == [name]
+    for query in ("code=999990019", "identifier=422504002", "code:text=422504002"):
+        assert marjan.get(f"Condition?{query}").status_code == 400
+
+
 def test_the_text_of_numbers_sorts_and_compares_as_numbers(fresh):
     marjan = fresh.as_()
     for id_, value in (("a", "9.50"), ("b", "10.5"), ("c", "100.5")):
