@@ -24,6 +24,7 @@ from pgo.consent.reading import person, relation, stored_grant
 from pgo.dossier.image import Image
 from pgo.dossier.open import Dossier
 from pgo.moment import micros
+from pgo.narrowed import narrowed
 from pgo.oauth.scopes import Cap
 from pgo.verdict import Verdict
 
@@ -122,12 +123,13 @@ async def verdict_of(
             if found is not None:
                 persons.setdefault(id_, found)
         world = World.of(persons, rules.relations, rules.grants, policy)
-    asker = _Asker(caller, rules, now, cap, in_context=caller.dossier in {"", dossier.client})
+    in_context = caller.dossier in {"", dossier.client}
+    asker = _Asker(caller, rules, now, cap, in_context=in_context)
     verdict = Verdict(world, dossier.image, asker.ask, rules.edges, rules.named)
     verdict.concerns = lambda type_, id_: concerns(
         dossier.image, rules, asker.caller, now, type_, id_
     )
-    return verdict
+    return narrowed(verdict, cap, dossier.searches, now, in_context=in_context)
 
 
 async def verdict_again(

@@ -7,7 +7,7 @@ wrong after that is told to the app at its redirect address, with `state` and `i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -76,8 +76,14 @@ def client_id_of(pairs: Sequence[tuple[str, str]]) -> str:
     return given[0] if len(given) == 1 else ""
 
 
-def asked(pairs: Sequence[tuple[str, str]], app: App, redirect_uri: str, issuer: str) -> Asked:
-    """The request, when all of it is right.
+def asked(
+    pairs: Sequence[tuple[str, str]],
+    app: App,
+    redirect_uri: str,
+    issuer: str,
+    known: Callable[[Cap], bool] = lambda _: True,
+) -> Asked:
+    """The request, when all of it is right; `known` says whether search restrictions are.
 
     Raises:
         ToApp: it is not; to be told to the app.
@@ -92,7 +98,7 @@ def asked(pairs: Sequence[tuple[str, str]], app: App, redirect_uri: str, issuer:
     if only is None:
         raise ToApp("invalid_request", "aud is not an address of ours.", redirect_uri, state)
     try:
-        cap = _cap(params.get("scope", ""), app)
+        cap = _cap(params.get("scope", ""), app, known)
     except InvalidScope as refused:
         raise ToApp("invalid_scope", refused.detail, redirect_uri, state) from refused
     key = params.get("dpop_jkt", "")
@@ -134,9 +140,11 @@ def _dossier_of(audience: str | None, issuer: str) -> str | None:
     return found["dossier"] or ""
 
 
-def _cap(scope: str, app: App) -> Cap:
+def _cap(scope: str, app: App, known: Callable[[Cap], bool]) -> Cap:
     """What was asked and the app may have; system scopes are never for people."""
     cap = levels(narrowed(parse(scope), cap_of(app.scopes)), "patient", "user")
     if not cap.reaches and "openid" not in cap.context:
         raise InvalidScope("Nothing was asked that this app may have.", place="scope")
+    if not known(cap):
+        raise InvalidScope("A search restriction is not a search here.", place="scope")
     return cap

@@ -111,7 +111,7 @@ class Issue:
         mine = bound_to(provider, bound)
         allowed = levels(cap_of(provider.scopes), "system")
         given = narrowed(parse(scope), allowed) if scope else allowed
-        if not given.reaches:
+        if not given.reaches or not self.parts.known(given):
             raise InvalidScope(_MORE, place="scope")
         now = self.parts.tokens.now()
         grant = Grant(

@@ -62,7 +62,7 @@ class Pages:
         redirect_uri = where(pairs, app)
         if app is None:
             raise BadRequest("This app is not known here.")
-        sound = asked(pairs, app, redirect_uri, self._parts.issuer)
+        sound = asked(pairs, app, redirect_uri, self._parts.issuer, self._parts.known)
         if must_push(query, app):
             detail = "This app must push its requests."
             raise ToApp("invalid_request", detail, redirect_uri, sound.state)

@@ -45,7 +45,7 @@ async def pushed(
     if app is None:
         raise BadRequest("This app is not known here.", place="client_id")
     try:
-        asked(pairs, app, redirect_uri, parts.issuer)
+        asked(pairs, app, redirect_uri, parts.issuer, parts.known)
     except ToApp as refused:
         wrong = BadRequest(refused.detail)
         wrong.oauth = refused.oauth

@@ -13,6 +13,7 @@ from pgo.dossier.seal import Box
 from pgo.errors import BadValue
 from pgo.oauth.keysets import KeySets
 from pgo.oauth.proof import Proofs
+from pgo.oauth.scopes import Cap
 from pgo.oauth.signing import Signing
 from pgo.oauth.tokens import Tokens
 from pgo.registry import Registry
@@ -65,6 +66,7 @@ class Parts:
     Attributes:
         issuer: public address without a last slash; https, or http on a loopback address.
         development_login: offer the page that lists the demo people.
+        known: whether the search restrictions in scopes are searches of our FHIR releases.
         proofs, signing, keysets: checks of possession, our own keys, keys of clients.
         limiter: threads for authlib's grants; their own, so that sign-ins never hold up reads.
     """
@@ -79,6 +81,7 @@ class Parts:
     patient_of: PatientOf
     fhir_user_of: FhirUserOf
     development_login: bool = False
+    known: Callable[[Cap], bool] = lambda _: True
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     proofs: Proofs = field(init=False)
     signing: Signing = field(init=False)

@@ -48,7 +48,13 @@ def sentence(reach: Reach) -> str:
     """One sentence on one resource scope."""
     what = _TYPES.get(reach.type_, f"gegevens van het soort {reach.type_}")
     where = "" if reach.level == "patient" else " In alle dossiers die u mag zien."
-    return f"De app mag {what} {_verbs(reach.letters)}.{where}"
+    return f"De app mag {what} {_verbs(reach.letters)}.{where}{_part(reach)}"
+
+
+def _part(reach: Reach) -> str:
+    """What a search restriction leaves, in the app's own codes."""
+    told = [f"{name} is {value.rpartition('|')[2]}" for name, value in reach.only]
+    return f" Alleen een deel: {' en '.join(told)}." if told else ""
 
 
 def _verbs(letters: str) -> str:

@@ -193,6 +193,81 @@ class World:
             return False
         return True
 
+    # an app that proves a key
+
+    def proof(
+        self, key="ES256", *, path="/oauth/token", method="POST", token="", without=(), **more
+    ):
+        """A DPoP proof; `header` among `more` changes its header."""
+        key = KEYS[key] if isinstance(key, str) else key
+        alg = more.pop("alg", {"EC": "ES256", "OKP": "EdDSA", "RSA": "PS256"}[key.key_type])
+        public = {n: v for n, v in key.as_dict(private=False).items() if n != "kid"}
+        head = {"typ": "dpop+jwt", "alg": alg, "jwk": public} | more.pop("header", {})
+        claims = {
+            "jti": secrets.token_hex(16),
+            "htm": method,
+            "htu": f"{ISSUER}{path}",
+            "iat": self.clock.seconds,
+            "nonce": self.parts.proofs.nonce(),
+        }
+        if token:
+            claims["ath"] = b64(sha256(token.encode()).digest())
+        claims |= more
+        return signed(head, {n: v for n, v in claims.items() if n not in without}, key)
+
+    def fapi(self, alg="PS256", **claims) -> dict:
+        """How the app with the profile fapi proves who it is."""
+        claims = {"iss": "strict", "sub": "strict", "aud": ISSUER} | claims
+        return {
+            "client_id": "strict",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": self.assertion(alg, **claims),
+        }
+
+    async def push(self, *, proof=None, fapi=None, **changes):
+        asked = self.asking(
+            client_id="strict", redirect_uri="https://strict.example/cb", nonce="n" * 20, **changes
+        )
+        headers = {"DPoP": proof} if proof else {}
+        form = asked | (self.fapi() if fapi is None else fapi)
+        return await self.http.post("/oauth/par", data=form, headers=headers)
+
+    async def strict_code(self, tick=None, *, proof=None, **changes) -> str:
+        pushed = await self.push(proof=proof, **changes)
+        assert pushed.status_code == 201, pushed.text
+        page = await self.http.get(
+            "/oauth/authorize",
+            params={"client_id": "strict", "request_uri": pushed.json()["request_uri"]},
+        )
+        assert page.status_code == 200, page.text
+        form = hidden(page.text) | {"persoon": "mia|"}
+        onward = await self.http.post("/oauth/sign-in", data=form)
+        page = await self.http.get(f"/oauth/{onward.headers['location']}")
+        answer = await self.decide(page, tick=tick)
+        assert answer.status_code == 303, answer.text
+        return told(answer)["code"]
+
+    async def strict_redeem(self, code, *, proof=None, headers=None, **changes):
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": "https://strict.example/cb",
+            "code_verifier": VERIFIER,
+        }
+        sent = {"DPoP": proof or self.proof()} if headers is None else headers
+        return await self.http.post("/oauth/token", data=form | self.fapi() | changes, headers=sent)
+
+    async def strict_token(self, **choices) -> dict:
+        answer = await self.strict_redeem(await self.strict_code(**choices))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def read(self, token, *more, scheme=b"DPoP", method="GET", path="/fhir/r4/Patient/x"):
+        """What the guard says of a FHIR request with this token and these header fields."""
+        headers = [(b"authorization", scheme + b" " + token.encode()), *more]
+        scope = {"headers": headers, "query_string": b"", "client": None}
+        return await self.guard.caller_of(scope | {"method": method, "path": path})
+
     # a provider's system
 
     def assertion(self, alg="ES384", *, key=None, header=None, without=(), **claims) -> str:
@@ -271,6 +346,11 @@ async def populate(registry: Registry) -> None:
     await registry.keep_app(
         App("sealed", "App met sleutel", ("https://keyed.example/cb",), jwks=public("ES256"),
             scopes=("launch/patient", "patient/*.rs", "offline_access"))
+    )  # fmt: skip
+    await registry.keep_app(
+        App("strict", "App met streng profiel", ("https://strict.example/cb",), profile="fapi",
+            jwks=public("PS256", "ES256", "EdDSA", "ES384"),
+            scopes=("launch/patient", "patient/*.rs", "offline_access", "openid", "fhirUser"))
     )  # fmt: skip
     await registry.keep_app(
         App("server", "Resource server", (), (), jwks=public("ES384"), introspects=True)

@@ -190,7 +190,7 @@ async def test_a_disabled_app_shows_a_page(world):
         ({"scope": "nonsense"}, "invalid_scope"),
         ({"scope": None}, "invalid_scope"),
         ({"scope": "system/*.rs"}, "invalid_scope"),
-        ({"scope": "patient/Observation.rs?category=x"}, "invalid_scope"),
+        ({"scope": "patient/Observation.rs?_include=x"}, "invalid_scope"),
         ({"aud": "https://evil.example/fhir/r4"}, "invalid_request"),
         ({"aud": "https://pgo.example.evil/fhir/r4"}, "invalid_request"),
         ({"request": "eyJ"}, "request_not_supported"),

@@ -31,7 +31,7 @@ async def test_everything_comes_back_as_it_was_kept(world):
     assert (await world.registry.provider("zuid-ecd")).name == "Zorg Zuid"
     assert [one.client_id for one in await world.registry.providers_of("zuid")] == ["zuid-ecd"]
     assert {app.client_id for app in await world.registry.apps()} == {
-        "app", "other", "sealed", "server",
+        "app", "other", "sealed", "server", "strict",
     }  # fmt: skip
     assert [one.id for one in await world.registry.organisations()] == ["coophulp", "o"]
 

@@ -90,7 +90,14 @@ def test_patient_scopes_count_only_in_their_own_dossier():
         "patient/Observation.",
         "patient/Observation",
         "patient/observation.rs",
-        "patient/Observation.rs?category=laboratory",
+        "patient/*.rs?category=laboratory",
+        "patient/Observation.rs?",
+        "patient/Observation.rs?category",
+        "patient/Observation.rs?category=",
+        "patient/Observation.rs?_include=*",
+        "patient/Observation.rs?subject.name=x",
+        "patient/Observation.rs?code:in=x",
+        "patient/Observation.read?category=laboratory",
         "Patient/Observation.rs",
         "patient/Obs*.rs",
         "patient/**.rs",
@@ -118,3 +125,20 @@ def test_known_scopes_that_are_not_offered_fall_away():
 def test_levels_are_picked():
     cap = levels(parse("patient/*.rs user/*.rs system/*.rs fhirUser"), "system")
     assert cap.texts() == ("system/*.rs", "fhirUser")
+
+
+def test_a_search_restriction_is_part_of_a_scope():
+    lab, vital = "patient/Observation.rs?category=lab", "patient/Observation.rs?category=vital"
+    both, all_ = parse(f"{lab} {vital}"), parse("patient/*.cruds")
+    assert both.texts() == (lab, vital)
+    assert narrowed(both, all_).texts() == (lab, vital)
+    assert narrowed(all_, parse(lab)).texts() == (lab,)
+    met = narrowed(parse(lab), parse(vital)).texts()
+    assert met == ("patient/Observation.rs?category=lab&category=vital",)
+    assert parse(f"{lab} patient/Observation.rs").texts() == ("patient/Observation.rs",)
+    assert both.restrictions("r", "Observation") == (
+        (("category", "lab"),),
+        (("category", "vital"),),
+    )
+    assert parse(f"{lab} user/*.r").restrictions("r", "Observation") is None
+    assert parse(lab).restrictions("r", "Condition") is None
