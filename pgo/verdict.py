@@ -98,6 +98,10 @@ class Verdict:
             org=facet.org,
         )
 
+    def resource_of(self, row: Row) -> Resource:
+        """What decisions know of a row."""
+        return self._resource(self.image.facets[row.facet], row.id, row.day)
+
     def row(self, row: Row, action: str = "lezen") -> Decision:
         """The decision about one row; a supporting one is decided by what refers to it."""
         facet = self.image.facets[row.facet]

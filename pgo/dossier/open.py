@@ -123,6 +123,10 @@ class Dossier:
     def _delta(self, commit: Commit) -> Delta:
         return Delta.decode(self.keys.box.open(_commit_place(self.client, commit.n), commit.sealed))
 
+    async def deltas(self, after: int, limit: int = _REPLAY) -> list[Delta]:
+        """What the commits after `after` said, in order; at most `limit`."""
+        return [self._delta(one) for one in await self._store.commits(self.client, after, limit)]
+
     # --- texts ---------------------------------------------------------------------------------
 
     async def texts(self, rows: Sequence[Row]) -> list[bytes]:

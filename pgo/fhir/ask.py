@@ -6,7 +6,8 @@ Nothing is decided or done here; see `pgo.fhir.endpoint` for what becomes of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,7 @@ from pgo.errors import BadValue, UnsupportedMedia
 from pgo.fhir import added, elfproef, media
 from pgo.fhir.address import Address
 from pgo.fhir.answers import Reply
+from pgo.fhir.elements import Release
 from pgo.fhir.formats import JSON, Format, Reader, answer_format, asks_resource, reader
 from pgo.fhir.large import BINARY
 from pgo.fhir.parameters import Parameter, Parameters
@@ -99,7 +101,10 @@ async def read_ask(
 
 
 def as_bytes(address: Address, scope: Scope, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether a Binary is asked for as its bytes; an error is then answered in JSON."""
+    """Whether a Binary is asked for as its bytes, or a file; an error is then in JSON."""
+    if address.interaction == "$export-file":
+        name_form(scope, JSON, address.release)
+        return True
     if address.type != BINARY or address.interaction not in {"read", "vread"}:
         return False
     if asks_resource(_field(scope, b"accept"), pairs):
@@ -161,7 +166,7 @@ def query_of(
 
 
 @lru_cache(maxsize=512)
-def _query(  # noqa: PLR0913, PLR0917 - remembered by all of these
+def _query(
     release: Release,
     type_: str,
     pairs: tuple[tuple[str, str], ...],
