@@ -20,6 +20,7 @@ from pgo.fhir.profiles_invariant import (
     distinct,
     evaluate,
     is_a,
+    joined,
     single,
     truth,
 )
@@ -214,8 +215,6 @@ def _words(work: Callable[..., Any]) -> Told:
             found = work(word, *given)
         except TypeError as fault:
             raise Unreadable("other arguments") from fault
-        if type(found) is str and len(found) > _WORK:
-            raise Unreadable("too long")
         return [*found] if type(found) is list else [found]
 
     return told
@@ -226,7 +225,19 @@ def _matches(word: str, pattern: str) -> bool:
 
 
 def _replace_matches(word: str, pattern: str, by: str) -> str:
-    return _bounded(pattern, len(word)).sub(lambda _: by, word)
+    compiled = _bounded(pattern, len(word))
+    _must_fit(word, by)
+    return compiled.sub(lambda _: by, word)
+
+
+def _replace(word: str, old: str, new: str) -> str:
+    _must_fit(word, new)
+    return word.replace(old, new)
+
+
+def _must_fit(word: str, by: str) -> None:
+    if (len(word) + 1) * max(len(by), 1) > _WORK:
+        raise Unreadable("too long")
 
 
 def _bounded(pattern: str, length: int) -> re.Pattern[str]:
@@ -304,7 +315,7 @@ def _to_decimal(values: Values, _arguments: Arguments, _here: Here) -> Values:
 
 def _join(values: Values, arguments: Arguments, here: Here) -> Values:
     between = _given(arguments, here) if arguments else ""
-    return [str(between).join(str(plain(one)) for one in values)]
+    return [joined(str(between), values)]
 
 
 def _count(values: Values, _arguments: Arguments, _here: Here) -> Values:
@@ -346,7 +357,7 @@ FUNCTIONS: Final[dict[str, Told]] = {
     "not": _not,
     "ofType": _of_type,
     "repeat": _repeat,
-    "replace": _words(lambda word, old, new: word.replace(old, new)),
+    "replace": _words(_replace),
     "replaceMatches": _words(_replace_matches),
     "resolve": _resolve,
     "select": _select,

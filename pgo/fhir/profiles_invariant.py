@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from typing import Any, Final
 
 from pgo.fhir.elements import Release
@@ -31,6 +31,10 @@ Values = list[Any]
 Codes = Callable[[str, Node], bool | None]
 """Whether a value set, by its address, has a value; None when that cannot be told."""
 
+LONGEST_TEXT: Final = 3_000_000
+_STRANGE: Final = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
 _CONSTANTS: Final = {
     "ucum": "http://unitsofmeasure.org",
     "sct": "http://snomed.info/sct",
@@ -82,8 +86,10 @@ def holds(expression: str, node: Node, world: World) -> bool:
     try:
         here = Here(world, (node,), (node,), (node,))
         found = evaluate(read(expression), here)
-    except (RecursionError, DecimalException) as fault:
-        raise Unreadable("too deep, or no number") from fault
+    except Unreadable:
+        raise
+    except _STRANGE as fault:  # a strange expression is no reason to fall over
+        raise Unreadable("an expression that cannot be used") from fault
     told = truth(found)
     if told is None:
         raise Unreadable("it comes to nothing")
@@ -191,7 +197,7 @@ def _binary(tree: Binary, here: Here) -> Values:
     if sign == "|":
         return distinct(left + right, here)
     if sign == "&":
-        return ["".join(str(plain(one)) for one in (*left[:1], *right[:1]))]
+        return [joined("", [*left[:1], *right[:1]])]
     if not left or not right:
         return [False] if sign == "contains" and right else []
     if sign in {"in", "contains"}:
@@ -271,6 +277,18 @@ def single(values: Values) -> Any:
     if len(values) != 1:
         raise Unreadable("one value is needed")
     return values[0]
+
+
+def joined(between: str, values: Values) -> str:
+    """The texts of values, one after the other.
+
+    Raises:
+        Unreadable: longer than a text gets.
+    """
+    texts = [str(plain(one)) for one in values]
+    if sum(map(len, texts)) + len(between) * len(texts) > LONGEST_TEXT:
+        raise Unreadable("too long")
+    return between.join(texts)
 
 
 def same(left: Values, right: Values, here: Here) -> bool:

@@ -133,7 +133,7 @@ def _texts(stream: _Bounded) -> dict[str, bytes]:
 def _must_be_tame(member: tarfile.TarInfo, number: int) -> None:
     """A plain file or folder, inside the package, of a size that fits."""
     path = PurePosixPath(member.name)
-    outside = path.is_absolute() or ".." in path.parts or ":" in path.parts[:1]
+    outside = path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1])
     place = _shown(path.name, number)
     if outside or "\\" in member.name or "\0" in member.name or not path.parts:
         raise BadValue("a path leads out of the package", place=place)
