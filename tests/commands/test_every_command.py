@@ -14,6 +14,7 @@ COMMANDS = [
     *("link add", "link list", "link code", "provider assert"),
     *("relation list", "relation verify", "relation reject", "death", "emergency"),
     *("succession activate", "succession settle"),
+    *(f"profiles {verb}" for verb in ("add", "list", "remove", "check")),
     *("consent check", "consent explain", "audit verify", "keys make", "keys rotate"),
 ]
 
