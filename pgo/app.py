@@ -26,6 +26,7 @@ from pgo.fhir.ask import Operation
 from pgo.fhir.capability import capability
 from pgo.fhir.endpoint import Doors, Fhir
 from pgo.fhir.everything import everything
+from pgo.fhir.export import starting
 from pgo.fhir.lastn import lastn
 from pgo.fhir.latest_stops import latest_stops
 from pgo.fhir.meta import meta
@@ -43,11 +44,14 @@ from pgo.medmij.offer import Offer
 from pgo.medmij.services import Service, catalogue
 from pgo.metrics import make_metrics
 from pgo.narrowed import is_known
+from pgo.notice_routes import router as notice_router
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import smart_configuration
 from pgo.oauth.parts import Parts as OAuthParts
 from pgo.oauth.routes import router as oauth_router
+from pgo.question_routes import questions
+from pgo.question_routes import router as question_router
 from pgo.rates import Rates
 from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
@@ -181,9 +185,11 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
             smart=lambda: smart_configuration(house.settings.issuer),
             operations={
                 **operations(house),
+                **questions(house),
                 **_on_types(house),
                 **_ON_A_DOSSIER,
                 "$summary": summary(house.clock, uuid4),
+                "$export": starting(),
             },
             rules=lambda vault, request: consents_of(house, vault, request),
         )
@@ -274,6 +280,8 @@ def _fastapi(house: House, door: _FrontDoor, oauth: OAuthParts) -> FastAPI:
     answer_errors(app)
     app.include_router(oauth_router(oauth))
     app.include_router(regie_router(house, door.caller_of, door.refused))
+    app.include_router(question_router(house, door.caller_of, door.refused))
+    app.include_router(notice_router(house, door.caller_of, door.refused))
     app.include_router(sharing_router(house, door.caller_of, door.refused))
     return app
 

@@ -11,6 +11,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -21,11 +22,14 @@ from pgo.caller import Caller
 from pgo.consent import reading
 from pgo.consent.explain import Explanation, explain
 from pgo.consent.model import ACTIONS, CATEGORIES, Resource
+from pgo.consent.what_if import Change, changes
 from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
+from pgo.fhir import binary
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
+from pgo.fhir.large import BINARY
 from pgo.house import House
 from pgo.moment import instant
 from pgo.oauth.scopes import cap_of
@@ -110,7 +114,10 @@ class Office(Vault):
         for start in range(0, len(rows), _PAGE):
             part = rows[start : start + _PAGE]
             for row, text in zip(part, await self.dossier.texts(part), strict=True):
-                yield row, text
+                if row.type == BINARY:
+                    yield row, b"".join([part async for part in binary.written(self, row)])
+                else:
+                    yield row, text
 
     async def show(self, approved: dict[str, str] | None) -> dict[str, Any]:
         """What is in the dossier, in numbers; no content."""
@@ -164,8 +171,10 @@ class Office(Vault):
             ended = {"status": "inactive", "revoked": instant(call.at)}
             await self._put(call, (Rule("grant", id_, kept | ended),))
 
-    async def explain(self, asker: Caller, action: str, category: str) -> Explanation:
-        """May this person do this here now, and why?
+    async def explain(
+        self, asker: Caller, action: str, category: str, purpose: str = ""
+    ) -> tuple[Explanation, tuple[Change, ...]]:
+        """May this person do this here now, why, and what single changes would make it otherwise?
 
         Raises:
             BadValue: no such action or category.
@@ -178,7 +187,9 @@ class Office(Vault):
             parts, cap = self._parts, cap_of(asker.scope)
             now = parts.clock()
             found = await verdict_of(self.dossier, asker, parts.people, parts.policy, now, cap)
-            return explain(found.world, found.ask(action, Resource(frozenset({category}))))
+            asked = found.ask(action, Resource(frozenset({category})))
+            asked = replace(asked, purpose=purpose or asked.purpose)
+            return explain(found.world, asked), changes(found.world, asked)
 
     async def approve(self) -> None:
         """Write down that a second operator approved something."""

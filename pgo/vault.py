@@ -28,7 +28,7 @@ from pgo.fhir.query import Query, parse
 from pgo.fhir.spans import Span
 from pgo.past import NOW, Mark, Past, types_of
 from pgo.shown import Found, Outcome, Page, page_size
-from pgo.store.contract import NotNext
+from pgo.store.contract import NotNext, Store
 from pgo.verdict import Verdict
 
 __all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
@@ -157,7 +157,7 @@ class Vault(Door):
         async with self.call("search-type", **said) as call:
             verdict = await self.known(call)
             self.reach("s", query.type)
-            places = self._places(verdict, query)
+            places = self.places(verdict, query)
             size = page_size(query)
             page, rest = self.dossier.image.rows([rid for rid, _ in places[:size]]), places[size:]
             included = self.included(verdict, query, page)
@@ -191,7 +191,7 @@ class Vault(Door):
             self.because_of(call, verdict, rows)
             end = start + len(places)
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept.rest) else ""
-            total = len(self._places(verdict, query))
+            total = len(self.places(verdict, query))
         return Page(tuple(found), total, more), query
 
     async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Place]) -> str:
@@ -243,9 +243,9 @@ class Vault(Door):
 
     def matches(self, verdict: Verdict, query: Query) -> list[Row]:
         """All rows that match and that the caller may see, in order."""
-        return self.dossier.image.rows([rid for rid, _ in self._places(verdict, query)])
+        return self.dossier.image.rows([rid for rid, _ in self.places(verdict, query)])
 
-    def _places(self, verdict: Verdict, query: Query) -> list[Place]:
+    def places(self, verdict: Verdict, query: Query) -> list[Place]:
         """Of all matches that the caller may see the rid and version, in order."""
         visible = verdict.visible(query.release, query.types)
         blind = self._blind(verdict, query.release)
@@ -344,6 +344,11 @@ class Vault(Door):
                     await asyncio.sleep(0.002)
             raise Unavailable("this dossier is very busy; nothing was stored")
         raise AssertionError("a call either answers or raises")
+
+    @property
+    def store(self) -> Store:
+        """For what is kept beside the dossier for a while, sealed with its keys."""
+        return self._parts.dossiers.store
 
     def count_write(self) -> None:
         """One change of this dossier, by whomever.

@@ -17,6 +17,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _OPERATION: Final = re.compile(r"\$[a-z][a-z0-9-]{0,63}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
+_EXPORT: Final = re.compile(r"\$export/([0-9a-f]{32})(?:/([0-9]{1,5}))?")
 _CHANGES: Final = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _METADATA: Final = {"metadata": "capabilities", ".well-known/smart-configuration": "smart"}
 
@@ -58,12 +59,25 @@ def read_address(method: str, path: str) -> Address:
     if below in _METADATA:
         _only(method, "GET", "HEAD")
         return Address(client, release, base, _METADATA[below], template=f"{home}/{below}")
+    started = _EXPORT.fullmatch(below)
+    if started is not None:
+        step, number, shape = _step(method, started[2])
+        return Address(client, release, base, step, "", started[1], number, home + shape)
     interaction, type_, id_, version, shape = _interaction(method, below)
     if interaction.startswith("$"):
         _only(method, *operations.methods(interaction, type_, id_))
     if type_ and type_ not in stored(release):
         raise NotFound("this is not a type of resource that is kept here")
     return Address(client, release, base, interaction, type_, id_, version, home + shape)
+
+
+def _step(method: str, number: str | None) -> tuple[str, int, str]:
+    """What is asked of an export that was started: how far it is, one file, or to end it."""
+    if number is not None:
+        _only(method, "GET", "HEAD")
+        return "$export-file", int(number), "/$export/{job}/{file}"
+    _only(method, "GET", "HEAD", "DELETE")
+    return "$export-cancel" if method == "DELETE" else "$export-status", 0, "/$export/{job}"
 
 
 def _base(path: str) -> tuple[str, Release, str, str]:

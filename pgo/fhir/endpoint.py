@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from pgo.audit.catalogue import EVENTS
 from pgo.caller import Caller
 from pgo.errors import BadValue, NotFound, PgoError, Unsupported
-from pgo.fhir import answers, binary, consents, elfproef, operations, writing
+from pgo.fhir import answers, binary, consents, elfproef, export, operations, writing
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
@@ -128,6 +128,8 @@ class Fhir:
     async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
         address = ask.address
         name = address.interaction
+        if name in export.STEPS:
+            return await export.STEPS[name](ask, vault)
         if name.startswith("$"):
             if operations.offered(address.release, name, address.type, address.id) is None:
                 if name in operations.INSTEAD:
@@ -142,6 +144,8 @@ class Fhir:
 
 def _event_of(interaction: str) -> str:
     """What a call is called in the audit line when it is wrong before anything is done."""
+    if interaction in export.STEPS:
+        return "export"
     if not interaction.startswith("$"):
         return "batch" if interaction == "bundle" else interaction
     known = EVENTS.get(interaction[1:])

@@ -18,6 +18,7 @@ _BOTH: Final = ("GET", "HEAD", "POST")
 RELEASES: Final[tuple[Release, ...]] = ("r4", "stu3")
 _R4: Final[tuple[Release, ...]] = ("r4",)
 _HL7: Final = "http://hl7.org/fhir/OperationDefinition/"
+_BULK: Final = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,16 @@ TABLE: Final = (
     Operated("$validate", f"{_HL7}Resource-validate", ("type", "instance"), methods=_BOTH),
     Operated("$meta", f"{_HL7}Resource-meta", ("system", "type", "instance")),
     Operated("$everything", f"{_HL7}Patient-everything", ("type", "instance"), ("Patient",), _BOTH),
+    Operated("$export", f"{_BULK}export", ("system",), methods=_BOTH),
+    Operated("$export", f"{_BULK}patient-export", ("type", "instance"), ("Patient",), _BOTH),
     Operated(
         "$wie-keek",
         "https://pgo.example/fhir/OperationDefinition/wie-keek",
         ("system",),
         releases=_R4,
     ),
+    Operated("$mag", "https://pgo.example/fhir/OperationDefinition/mag", ("system",)),
+    Operated("$wie-mag", "https://pgo.example/fhir/OperationDefinition/wie-mag", ("system",)),
     Operated("$lastn", f"{_HL7}Observation-lastn", ("type",), ("Observation",)),
     Operated(
         "$latest-stops",
