@@ -8,6 +8,7 @@ from typing import Final
 
 from pgo.bench.doors import doors
 from pgo.bench.filtering import filtering
+from pgo.bench.growing import growing
 from pgo.bench.importing import importing
 from pgo.bench.in_dossier import deciding, opening, writing_down
 from pgo.bench.over_http import memory, read, search
@@ -23,6 +24,7 @@ BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
         "import": importing,
         "decide": deciding,
         "filter": filtering,
+        "growing": growing,
         "doors": doors,
         "audit": writing_down,
     }

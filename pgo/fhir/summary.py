@@ -101,9 +101,11 @@ async def _section(vault: Vault, verdict: Verdict, section: Section, now: dateti
     for type_, pairs in section.searches:
         if vault.cap.allows("s", type_):
             known = vault.dossier.searches["r4"]
-            rows = vault.matches(verdict, parse("r4", type_, pairs, parameters=known))
+            query = parse("r4", type_, pairs, parameters=known)
             if section.newest:
-                rows = vault.dossier.image.rows(await newest_of(vault, rows, 1))
+                rows = await newest_of(vault, verdict, query, 1)
+            else:
+                rows = vault.matches(verdict, query)
             kept.more = kept.more or len(rows) > MOST
             found += await vault.texts(rows[:MOST], (), {})
     stopped = await _stopped(vault, verdict) if found and section is SECTIONS[0] else {}
