@@ -10,6 +10,7 @@ from pgo.commands import (
     deciding,
     dossier,
     keeping,
+    notices,
     profiles,
     registry,
     serving,
@@ -35,6 +36,8 @@ app.add_typer(deciding.relations, name="relation")
 app.command("death")(deciding.died)
 app.add_typer(deciding.successions, name="succession")
 app.command("emergency")(deciding.emergencies)
+app.add_typer(deciding.programmes, name="programme")
+app.add_typer(notices.app, name="notices")
 app.command("token")(tokens.token)
 app.add_typer(consent.app, name="consent")
 app.add_typer(keeping.audit, name="audit")

@@ -25,6 +25,8 @@ from pgo.world import Rules, rules_of
 
 LIFE: Final = "levensloop"
 _KIND: Final = "life"
+_TURN: Final = ("beurt", "levensloop")
+_TURN_SECONDS: Final = 600
 _RACES, _PAUSE = 1000, 0.002
 
 
@@ -62,11 +64,15 @@ def _rule(notice: Notice, at: int) -> Rule:
     return Rule("notice", f"{LIFE}-{notice.key}", said)
 
 
-async def run(house: House) -> int:
+async def run(house: House, *, alone: bool = True) -> int:
     """Announce what is due in every dossier; how many announcements were made.
 
-    A dossier that did not change and has nothing coming is not opened.
+    A dossier that did not change and has nothing coming is not opened. With `alone`, one process
+    at a time does this; the others leave it to that one.
     """
+    until = int(house.clock().timestamp()) + _TURN_SECONDS
+    if alone and not await house.store.put(*_TURN, b"1", until, fresh=True):
+        return 0
     made = 0
     for client in await dossiers(house):
         with suppress(NotFound):

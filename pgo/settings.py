@@ -99,6 +99,26 @@ class Settings(BaseSettings):
         "bevestigen", description="Parents' access between 12 and 15: after the child confirms."
     )
     emergency_hours: float = Field(4.0, gt=0, le=24, description="How long noodtoegang lasts.")
+    webhook_hosts: str = Field(
+        "", description="Hosts that may get webhooks: host or host:port, with commas between."
+    )
+    webhook_private: bool = Field(
+        False, description="Call webhooks on private addresses too (refused by strict)."
+    )
+    webhook_roots: Path | None = Field(
+        None, description="File with certificates that webhooks are trusted by besides the usual."
+    )
+    smtp_host: str = Field("", description="Server that takes our mail; left out: no mail.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of that server.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How mail is kept private on its way (none is refused by strict)."
+    )
+    smtp_user: str = Field("", repr=False, description="Name to sign in with at that server.")
+    smtp_password: str = Field("", repr=False, description="Password that goes with the name.")
+    mail_from: str = Field("", description="Address our mail comes from.")
+    notice_minutes: float = Field(
+        60.0, ge=0, description="Time between two messages to one person that are not urgent."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line that is written."
     )

@@ -66,5 +66,15 @@ def _unsafe(settings: Settings) -> list[Issue]:
             "strict refuses a server without replica set; make it a replica set and set this false",
             "PGO_MONGO_STANDALONE",
         ),
+        (
+            settings.webhook_private,
+            "strict calls no private addresses; set it to false",
+            "PGO_WEBHOOK_PRIVATE",
+        ),
+        (
+            bool(settings.smtp_host) and settings.smtp_tls == "none",
+            "strict sends no mail in the clear; choose starttls or tls",
+            "PGO_SMTP_TLS",
+        ),
     )
     return [Issue("value", text, place) for wrong, text, place in rows if wrong]

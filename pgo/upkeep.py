@@ -1,4 +1,4 @@
-"""What a server does beside answering: anchors, sweeping, and ending with its supervisor."""
+"""What a server does beside answering: anchors, sweeping, telling, ending with its supervisor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from pgo import life, telling
 from pgo.audit.anchor import Anchor, anchor_key
 from pgo.dossier.seal import SYSTEM
 from pgo.house import House
@@ -31,6 +32,8 @@ async def kept_up(house: House) -> AsyncIterator[None]:
     tasks = [
         asyncio.create_task(_repeat(MINUTE, MINUTE, anchor.close_minute)),
         asyncio.create_task(_repeat(MINUTE, HOUR, partial(_sweep, house))),
+        asyncio.create_task(_repeat(MINUTE, HOUR, partial(life.run, house))),
+        asyncio.create_task(_repeat(MINUTE, MINUTE, partial(telling.run, house))),
     ]
     if multiprocessing.parent_process() is not None:
         tasks.append(asyncio.create_task(_end_with_supervisor()))

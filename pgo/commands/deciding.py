@@ -18,6 +18,7 @@ from pgo.reviews import for_operators
 
 relations = typer.Typer(no_args_is_help=True, help="Check who represents a client.")
 successions = typer.Typer(no_args_is_help=True, help="Hand over the reins of a dossier.")
+programmes = typer.Typer(no_args_is_help=True, help="Programmes of copiloten.")
 Document = Annotated[str, typer.Option(help="Reference of the document you saw; no content.")]
 Reason = Annotated[str, typer.Option(help="Why; the client reads it.")]
 Claim = Annotated[str, typer.Option(help="Id of the claim, from: pgo relation list")]
@@ -124,6 +125,12 @@ def settled(
     show(with_house(work), as_json=as_json)
 
 
+@programmes.callback()
+def programme() -> None:
+    """Keep `end` a command of its own."""
+
+
+@programmes.command("end")
 def programme_ended(
     organisation: Annotated[str, typer.Option(help="Organisation of the copiloten.")],
     on: Annotated[str, typer.Option(help="Last moment: YYYY-MM-DD[Thh:mm]; a day is its start.")],

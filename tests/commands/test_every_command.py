@@ -13,6 +13,7 @@ COMMANDS = [
     *(f"{kind} disable" for kind in ("account", "app", "provider", "link")),
     *("link add", "link list", "link code", "provider assert"),
     *("relation list", "relation verify", "relation reject", "death", "emergency"),
+    *("programme end", "notices run"),
     *("succession activate", "succession settle"),
     *(f"profiles {verb}" for verb in ("add", "list", "remove", "check")),
     *("consent check", "consent explain", "audit verify", "keys make", "keys rotate"),

@@ -1,0 +1,225 @@
+"""What is new for one person in one dossier: decided now, for him; never a copy kept elsewhere.
+
+The list in the app and what is told by mail or webhook come from the same place: the dossier's own
+log and rules. Who may no longer read something is not told of it either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pgo.audit.entry import REFUSED
+from pgo.consent import representation
+from pgo.consent.life import to_confirm
+from pgo.consent.moments import moment
+from pgo.dossier.image import Row
+from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.life import LIFE
+from pgo.moment import instant, micros
+from pgo.plain.notices import FIXED, URGENT, sentence
+from pgo.regie import Regie
+from pgo.verdict import Verdict
+from pgo.world import rules_of
+
+CONTENT: Final[tuple[str, ...]] = ("uitslagen", "medicatie")
+"""Categories whose changes are told to whoever may read them."""
+_FROM_NOTICE: Final = {
+    "noodtoegang": "noodtoegang",
+    "beheer": "beheer",
+    "regie": "regie",
+    LIFE: LIFE,
+}
+_LOGGING: Final = Facet("AuditEvent", ("logging",))
+_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing that is new: `kind` as in `pgo.plain.notices`, `at` µs, `times` how often."""
+
+    id: str
+    kind: str
+    at: int
+    times: int = 1
+    what: str = ""
+    today: bool = False
+    event: str = ""
+
+    def shown(self, *, easy: bool) -> dict[str, Any]:
+        """As people and apps read it."""
+        return {
+            "id": self.id,
+            "soort": self.kind,
+            "op": instant(self.at),
+            "dringend": self.kind in URGENT,
+            "aantal": self.times,
+            "tekst": sentence(
+                self.kind, self.times, self.what, self.event, today=self.today, easy=easy
+            ),
+        }
+
+
+class Notices(Regie):
+    """One caller and what is new for him in one dossier."""
+
+    async def listed(self, since: int, *, easy: bool) -> dict[str, Any]:
+        """Everything new since a moment (µs), newest first, and the grants to look at again."""
+        async with self.call("messages") as call:
+            verdict = await self.known(call)
+            self.reach("r", "Communication")
+            found = [*self._written(verdict, since), *self._noticed(since), *self._given(since)]
+            found += await self._refused(verdict, since)
+            again = self._again()
+        found.sort(key=lambda one: (-one.at, one.id))
+        return {"berichten": [one.shown(easy=easy) for one in found], "opnieuw_kijken": again}
+
+    async def fresh(self, after: int, since: int) -> tuple[int, list[str]]:
+        """The newest commit, and the kinds of what is new for the caller in commits after `after`.
+
+        `since` (µs) is from when refused attempts count.
+        """
+        async with self.call("messages") as call:
+            verdict = await self.known(call)
+            kinds: set[str] = set()
+            while deltas := await self.dossier.deltas(after, _AT_ONCE):
+                after = deltas[-1].n
+                kinds.update(self._kinds(verdict, deltas))
+            if await self._refused(verdict, since):
+                kinds.add("geweigerd")
+        return after, sorted(kinds)
+
+    # --- from the log --------------------------------------------------------------------------
+
+    def _kinds(self, verdict: Verdict, deltas: Iterable[Delta]) -> Iterable[str]:
+        for delta in deltas:
+            if delta.who.get("person") != self.caller.person:
+                yield from (kind for one in delta.changes for kind in self._content(verdict, one))
+            for rule in delta.rules:
+                kind = self._of_rule(rule)
+                if kind:
+                    yield kind
+
+    def _content(self, verdict: Verdict, change: Change) -> list[str]:
+        """Which kinds a change is news of, for who may read the resource as it is now."""
+        kinds = [kind for kind in CONTENT if kind in change.facet.categories]
+        if not kinds or change.method == "DELETE":
+            return []
+        row = self.dossier.image.get(change.rel, change.type, change.id)
+        return kinds if row is not None and row.live and verdict.sees(row) else []
+
+    def _of_rule(self, rule: Rule) -> str:
+        value = rule.value or {}
+        if rule.kind == "notice":
+            return _FROM_NOTICE.get(str(value.get("kind")), "") if self._is_for(value) else ""
+        if not self._concerned() or not value:
+            return ""
+        if rule.kind == "grant" and value.get("effect") == "permit":
+            return {"active": "toegang", "proposed": "voorstel"}.get(
+                str(value.get("status", "active")), ""
+            )
+        return "verzoek" if (rule.kind, value.get("status")) == ("request", "open") else ""
+
+    # --- as things are -------------------------------------------------------------------------
+
+    def _written(self, verdict: Verdict, since: int) -> list[Message]:
+        """New and changed results and medicines, one message for each kind."""
+        image, messages = self.dossier.image, []
+        for kind in CONTENT:
+            facets = [
+                fid
+                for fid, facet in image.facets.items()
+                if kind in facet.categories and facet.author != self.caller.person
+            ]
+            found = image.select(
+                f"SELECT rid FROM res WHERE live AND at >= ? AND facet IN ({_marks(facets)})",
+                (since, *facets),
+            )
+            seen: list[Row] = [
+                row for row in image.rows([r for (r,) in found]) if verdict.sees(row)
+            ]
+            if seen:
+                newest = max(row.at for row in seen)
+                messages.append(Message(f"{kind}-{newest}", kind, newest, len(seen)))
+        return messages
+
+    def _noticed(self, since: int) -> list[Message]:
+        return [
+            Message(
+                id_,
+                _FROM_NOTICE[value["kind"]],
+                int(value["at"]),
+                what=str(value.get("what", "")),
+                today=bool(value.get("today")),
+                event=str(value.get("event", "")),
+            )
+            for id_, value in self.dossier.image.rules("notice").items()
+            if value.get("kind") in _FROM_NOTICE
+            and int(value["at"]) >= since
+            and self._is_for(value)
+        ]
+
+    def _given(self, since: int) -> list[Message]:
+        """Who got access, what waits for an answer, who asked: for who represents the client."""
+        if not self._concerned():
+            return []
+        image = self.dossier.image
+        kinds = {"active": "toegang", "proposed": "voorstel"}
+        grants = [
+            (id_, kinds[str(value.get("status", "active"))], str(value["made"]))
+            for id_, value in image.rules("grant").items()
+            if value.get("effect") == "permit" and value.get("status", "active") in kinds
+        ]
+        asked = [
+            (id_, "verzoek", str(value["made"]))
+            for id_, value in image.rules("request").items()
+            if value["status"] == "open"
+        ]
+        return [
+            Message(id_, kind, at)
+            for id_, kind, made in (*grants, *asked)
+            if (at := micros(moment(made))) >= since
+        ]
+
+    async def _refused(self, verdict: Verdict, since: int) -> list[Message]:
+        """Attempts of others that were refused, one message for each day."""
+        if not self._concerned() or not verdict.decide("lezen", _LOGGING).permit:
+            return []
+        days: Counter[int] = Counter()
+        async for entry in self._parts.trail.read(self.client, since):
+            if entry.outcome == REFUSED and entry.person != self.caller.person:
+                days[entry.at // 86_400_000_000] += 1
+        return [
+            Message(f"geweigerd-{day}", "geweigerd", max(since, day * 86_400_000_000), count)
+            for day, count in days.items()
+        ]
+
+    def _again(self) -> list[str]:
+        if not self._concerned():
+            return []
+        rules = rules_of(self.dossier, self._parts.policy)
+        return list(to_confirm(rules.world, rules.subject, self._parts.clock()))
+
+    # --- for whom ------------------------------------------------------------------------------
+
+    def _concerned(self) -> bool:
+        """The client, and who represents him now."""
+        rules = rules_of(self.dossier, self._parts.policy)
+        me, now = self.caller.person, self._parts.clock()
+        if me == rules.subject.id:
+            return True
+        return bool(representation.bases(rules.world, rules.subject, me, now))
+
+    def _is_for(self, notice: dict[str, Any]) -> bool:
+        return self.caller.person in notice.get("for", ()) or self._concerned()
+
+
+def wanted(kinds: Sequence[str], off: frozenset[str]) -> list[str]:
+    """Kinds that somebody is told of; emergency and new access cannot be switched off."""
+    return [kind for kind in kinds if kind not in off or kind in FIXED]
+
+
+def _marks(values: Sequence[int]) -> str:
+    return ",".join("?" * len(values))

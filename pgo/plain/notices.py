@@ -1,0 +1,121 @@
+"""What is new, in plain Dutch (B1): for the list in the app, and for mail. Pure.
+
+The list may say what kind of thing it is; mail and webhook say only that there is something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+_HERE: Final = ZoneInfo("Europe/Amsterdam")
+
+FIXED: Final = frozenset({"noodtoegang", "toegang"})
+"""Kinds nobody can switch off (safety 1)."""
+URGENT: Final = frozenset({"noodtoegang", "toegang", "regie"})
+"""Kinds that are told at once; the others are told together."""
+KINDS: Final = (
+    *("uitslagen", "medicatie", "toegang", "noodtoegang", "geweigerd", "voorstel", "verzoek"),
+    *("beheer", "regie", "levensloop"),
+)
+_SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
+    # for one, for more than one, simple
+    "uitslagen": (
+        "Er is een nieuwe uitslag.",
+        "Er zijn {times} nieuwe uitslagen.",
+        "Nieuwe uitslag.",
+    ),
+    "medicatie": (
+        "Er is iets veranderd bij de medicijnen.",
+        "Er zijn {times} dingen veranderd bij de medicijnen.",
+        "Er is iets nieuws bij de medicijnen.",
+    ),
+    "toegang": ("Iemand kreeg toegang tot het dossier.", "", "Iemand nieuw mag meekijken."),
+    "noodtoegang": (
+        "Een zorgverlener gebruikte de noodtoegang. Kijk of dat klopt.",
+        "",
+        "Iemand keek in nood. Kijk of dat klopt.",
+    ),
+    "geweigerd": (
+        "Iemand probeerde iets wat niet mocht.",
+        "Er waren {times} pogingen die niet mochten.",
+        "Iemand mocht iets niet.",
+    ),
+    "voorstel": ("Er is een voorstel. U kunt ja of nee zeggen.", "", "Zeg ja of nee."),
+    "verzoek": ("Iemand vraagt om toegang. U beslist.", "", "Iemand wil meekijken. U beslist."),
+    "beheer": ("Een beheerder deed iets in het dossier.", "", "Een beheerder deed iets."),
+    "regie": (
+        "Iemand is het niet eens met wie de regie heeft. Er kan nu niets bij.",
+        "",
+        "Er is een vraag over de regie.",
+    ),
+}
+_LIFE: Final[Mapping[str, tuple[str, str, str]]] = {
+    # still to come, has happened, simple
+    "wordt-12": (
+        "Op {day} wordt de cliënt 12 jaar. Ouders kijken dan alleen nog mee na een ja.",
+        "De cliënt is 12 jaar. Ouders kijken alleen nog mee na een ja.",
+        "Met 12 jaar beslist u zelf mee.",
+    ),
+    "wordt-16": (
+        "Op {day} wordt de cliënt 16 jaar. Ouders kijken dan niet meer vanzelf mee.",
+        "De cliënt is 16 jaar. Ouders kijken niet meer vanzelf mee.",
+        "Met 16 jaar beslist u zelf.",
+    ),
+    "wordt-18": (
+        "Op {day} wordt de cliënt 18 jaar. Het gezag van ouders stopt dan.",
+        "De cliënt is 18 jaar. Het gezag van ouders is gestopt.",
+        "Met 18 jaar stopt het gezag van ouders.",
+    ),
+    "einde-vertegenwoordiging": (
+        "Op {day} stopt een vertegenwoordiging.",
+        "Een vertegenwoordiging is gestopt. Kijk opnieuw wie erbij mag.",
+        "Iemand regelt het niet meer voor u.",
+    ),
+    "einde-toestemming": (
+        "Op {day} stopt een toestemming.",
+        "Een toestemming is gestopt.",
+        "Iemand kijkt straks niet meer mee.",
+    ),
+    "einde-programma": (
+        "Op {day} stopt het programma. Het dossier blijft van u.",
+        "Het programma is gestopt. Het dossier blijft van u.",
+        "De hulp stopt. Het dossier blijft van u.",
+    ),
+}
+_MONTHS: Final = (
+    *("januari", "februari", "maart", "april", "mei", "juni", "juli"),
+    *("augustus", "september", "oktober", "november", "december"),
+)
+SUBJECT: Final = "Er is iets nieuws in uw PGO"
+URGENT_SUBJECT: Final = "Kijk vandaag in uw PGO"
+MAIL: Final = (
+    "Hallo,\n\nEr is iets nieuws in een dossier waar u bij mag.\n"
+    "Log in om het te lezen.\nOm privacy staat het niet in deze mail.\n\n{address}\n"
+)
+CODE_SUBJECT: Final = "Bevestig uw e-mailadres"
+CODE_MAIL: Final = (
+    "Hallo,\n\nIemand gaf dit adres op voor meldingen uit een PGO.\n"
+    "Was u dat? Vul dan deze code in: {code}\nWas u dat niet? Dan hoeft u niets te doen.\n"
+)
+
+
+def sentence(
+    kind: str, times: int, what: str, event: str, *, today: bool = False, easy: bool = False
+) -> str:
+    """One thing that is new; `event` is the instant of a life event."""
+    if kind == "levensloop":
+        ahead, now, simple = _LIFE[what]
+        return simple if easy else (now if today else ahead.format(day=_day(event)))
+    one, many, simple = _SENTENCES[kind]
+    if easy:
+        return simple
+    return many.format(times=times) if many and times > 1 else one
+
+
+def _day(event: str) -> str:
+    """The day, in Amsterdam, of an instant."""
+    local = datetime.fromisoformat(event).astimezone(_HERE)
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}"

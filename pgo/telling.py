@@ -1,0 +1,243 @@
+"""Telling people that there is something new, by mail or webhook; never what.
+
+There is no outbox beside the dossiers: the log is the outbox. For each person and dossier a cursor
+says up to which commit he was told. It moves after a message was taken, so one that was interrupted
+is told again (at least once); what is told is decided at that moment, as he may read it then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from pgo import mail, webhook
+from pgo.caller import Caller
+from pgo.door import PATIENT
+from pgo.errors import NotFound, PgoError, Unavailable
+from pgo.house import House
+from pgo.moment import micros
+from pgo.notices import Notices, wanted
+from pgo.oauth.scopes import cap_of
+from pgo.plain.notices import MAIL, SUBJECT, URGENT, URGENT_SUBJECT
+from pgo.settings import Settings
+from pgo.shared import caller_of_account
+from pgo.world import verdict_of
+
+_KIND: Final = "gemeld"
+WISHES: Final = "meldingen"
+_TURN: Final = ("beurt", "meldingen")
+_TURN_SECONDS: Final = 55
+_HOUR: Final = 3_600_000_000
+_MINUTE: Final = 60_000_000
+_TRIES: Final = 16
+_LONGEST_WAIT: Final = 6 * _HOUR
+_SCOPE: Final = ("user/*.rs",)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How somebody wants to be told; "" means not that way. `off` are kinds he switched off."""
+
+    person: str
+    email: str = ""
+    webhook: str = ""
+    secret: str = ""
+    off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Up to where one person was told of one dossier.
+
+    Attributes:
+        n: newest commit he was told of. since: µs from when refused attempts count.
+        head: head of the log when it was last looked at; looked: µs of that.
+        sent: µs of the last message. again: µs before which it need not be looked at, or 0.
+        tries: how often delivery failed in a row.
+    """
+
+    n: int
+    since: int
+    head: int
+    looked: int
+    sent: int = 0
+    again: int = 0
+    tries: int = 0
+
+
+def allowed_by(settings: Settings) -> webhook.Allowed:
+    """Whom webhooks may reach."""
+    hosts = frozenset(host.strip().lower() for host in settings.webhook_hosts.split(",") if host)
+    return webhook.Allowed(hosts, settings.webhook_private, settings.webhook_roots)
+
+
+def sender_of(settings: Settings) -> mail.Sender:
+    """How mail leaves this deployment."""
+    return mail.Sender(
+        settings.smtp_host,
+        settings.smtp_port,
+        settings.smtp_tls,
+        settings.smtp_user,
+        settings.smtp_password,
+        settings.mail_from,
+    )
+
+
+async def wishes_of(house: House, person: str) -> Wishes:
+    """How this person wants to be told."""
+    sealed = await house.store.lookup(WISHES, person)
+    return _read(house, person, sealed) if sealed else Wishes(person)
+
+
+async def keep_wishes(house: House, wishes: Wishes) -> None:
+    """Remember it; from now on, not for what was before."""
+    old = await house.store.lookup(WISHES, wishes.person)
+    sealed = house.registry_box.seal(_place(wishes.person), orjson.dumps(asdict(wishes)))
+    if not await house.store.register(WISHES, wishes.person, sealed, expected=old):
+        raise Unavailable("this was being changed by another call; try again")
+
+
+async def run(house: House, *, alone: bool = True) -> int:
+    """Tell everybody who wants to be told; how many messages were taken.
+
+    With `alone`, one process at a time does this; the others leave it to that one.
+    """
+    until = int(house.clock().timestamp()) + _TURN_SECONDS
+    if alone and not await house.store.put(*_TURN, b"1", until, fresh=True):
+        return 0
+    sent = 0
+    for person, sealed in (await house.store.listing(WISHES)).items():
+        wishes = _read(house, person, sealed)
+        if not (wishes.email or wishes.webhook):
+            continue
+        for client in await house.store.links(person):
+            sent += await _tell(house, wishes, client)
+    return sent
+
+
+async def _tell(house: House, wishes: Wishes, client: str) -> int:
+    key = f"{wishes.person}|{client}"
+    now, head = micros(house.clock()), await house.store.head(client)
+    kept = await house.store.lookup(_KIND, key)
+    cursor = Cursor(**orjson.loads(kept)) if kept else Cursor(0, now, 0, now)
+    if not _worth_it(cursor, head, now):
+        return 0
+    moved, sent = await _look(house, wishes, client, replace(cursor, head=head, looked=now))
+    await house.store.register(_KIND, key, orjson.dumps(asdict(moved)), expected=kept)
+    return sent
+
+
+def _worth_it(cursor: Cursor, head: int, now: int) -> bool:
+    """Whether anything can be different from the last look; refusals are looked for each hour."""
+    if now < cursor.again:
+        return not cursor.tries and head != cursor.head
+    return bool(cursor.again) or head != cursor.head or now >= cursor.looked + _HOUR
+
+
+async def begin(house: House, person: str) -> None:
+    """Tell this person of what comes from now on, in the dossiers he has something in."""
+    now = micros(house.clock())
+    for client in await house.store.links(person):
+        head, key = await house.store.head(client), f"{person}|{client}"
+        kept = await house.store.lookup(_KIND, key)
+        fresh = orjson.dumps(asdict(Cursor(head, now, head, now)))
+        await house.store.register(_KIND, key, fresh, expected=kept)
+
+
+async def _look(house: House, wishes: Wishes, client: str, cursor: Cursor) -> tuple[Cursor, int]:
+    """The cursor as it is now, and how many messages were taken."""
+    now = cursor.looked
+    done = replace(cursor, n=cursor.head, since=now, again=0, tries=0)
+    caller = await _reader(house, wishes.person, client)
+    if caller is None:
+        return done, 0
+    n, kinds = await Notices(house.parts, caller, client).fresh(cursor.n, cursor.since)
+    done = replace(done, n=n, head=max(n, cursor.head))
+    kinds = wanted(kinds, frozenset(wishes.off))
+    if not kinds:
+        return done, 0
+    urgent = not URGENT.isdisjoint(kinds)
+    pause = int(house.settings.notice_minutes * _MINUTE)
+    if not urgent and now < cursor.sent + pause:
+        return replace(cursor, again=cursor.sent + pause), 0
+    if await _deliver(house, wishes, client, kinds, urgent=urgent):
+        return replace(done, sent=now), 1
+    if cursor.tries + 1 >= _TRIES:
+        return done, 0
+    wait = min(_MINUTE * 2**cursor.tries, _LONGEST_WAIT)
+    return replace(cursor, again=now + wait, tries=cursor.tries + 1), 0
+
+
+async def _reader(house: House, person: str, client: str) -> Caller | None:
+    """The person as he would call; None when this dossier is not (any more) there for him.
+
+    Asked beside the door: that we look whether somebody is to be told is no attempt of his.
+    """
+    account = await house.registry.account(person)
+    if account is None or account.disabled:
+        return None
+    caller = replace(caller_of_account(account), scope=_SCOPE, app="pgo", app_name="de meldingen")
+    parts = house.parts
+    try:
+        dossier = await parts.dossiers.open(client)
+    except NotFound:
+        return None
+    cap, now = cap_of(_SCOPE), parts.clock()
+    verdict = await verdict_of(dossier, caller, parts.people, parts.policy, now, cap)
+    return caller if verdict.knows(PATIENT).permit else None
+
+
+async def _deliver(
+    house: House, wishes: Wishes, client: str, kinds: Sequence[str], *, urgent: bool
+) -> bool:
+    """Whether every way somebody chose took the message."""
+    taken = True
+    if wishes.email and house.settings.smtp_host:
+        taken &= await _mailed(house, wishes, urgent=urgent)
+    if wishes.webhook:
+        taken &= await _called(house, wishes, client, kinds, urgent=urgent)
+    return taken
+
+
+async def _mailed(house: House, wishes: Wishes, *, urgent: bool) -> bool:
+    text = MAIL.format(address=house.settings.issuer)
+    subject, at = URGENT_SUBJECT if urgent else SUBJECT, micros(house.clock())
+    with suppress(Unavailable):
+        await mail.send(sender_of(house.settings), wishes.email, subject, text, at)
+        return True
+    return False
+
+
+async def _called(
+    house: House, wishes: Wishes, client: str, kinds: Sequence[str], *, urgent: bool
+) -> bool:
+    """The body names person and dossier, and that there is something; nothing about health."""
+    allowed, at = allowed_by(house.settings), int(house.clock().timestamp())
+    told: dict[str, Any] = {
+        "type": "nieuw",
+        "person": wishes.person,
+        "dossier": client,
+        "urgent": urgent,
+        "access": "toegang" in kinds or "noodtoegang" in kinds,
+        "at": at,
+    }
+    body = orjson.dumps(told)
+    try:
+        place = webhook.place_of(wishes.webhook, allowed)
+        signed = webhook.signature(wishes.secret, at, body)
+        return webhook.delivered(await webhook.post(place, allowed, body, signed))
+    except PgoError:
+        return False
+
+
+def _read(house: House, person: str, sealed: bytes) -> Wishes:
+    raw = orjson.loads(house.registry_box.open(_place(person), sealed))
+    return Wishes(**{**raw, "off": tuple(raw["off"])})
+
+
+def _place(person: str) -> bytes:
+    return f"pgo1|meldingen|{person}".encode()
