@@ -19,7 +19,7 @@ from pgo.app import build
 from pgo.audit.entry import Entry
 from pgo.audit.trail import Trail
 from pgo.dossier.log import Rule
-from pgo.fhir import text
+from pgo.fhir import bsn, text
 from pgo.fhir.bundle import Op
 from pgo.house import House
 from pgo.keyfile import make_key
@@ -55,11 +55,15 @@ class Exchange:
     tokens: dict[Any, str] = field(default_factory=dict)
 
     async def bring(self, release: str, *trees: dict[str, Any]) -> None:
-        """Put resources in as an operator does, ids kept."""
+        """Put resources in as an operator does, ids kept; a Patient when there is none."""
         patient = {"resourceType": "Patient", "id": "p", "name": [{"family": "Berg"}]}
+        others = [one for one in trees if one["resourceType"] != "Patient"]
+        patient = next((one for one in trees if one["resourceType"] == "Patient"), patient)
+        read = [text.parse(orjson.dumps(one)) for one in (patient, *others)]
+        for one in read:
+            bsn.mask(one)
         ops = [
-            Op("PUT", one["resourceType"], one["id"], text.parse(orjson.dumps(one)), index=n)
-            for n, one in enumerate((patient, *trees))
+            Op("PUT", one["resourceType"], one["id"], one, index=n) for n, one in enumerate(read)
         ]
         outcomes = await Office(self.house, self.dossier).bring_in(release, ops, whole=True)
         assert all(outcome.error is None for outcome in outcomes)
