@@ -50,8 +50,8 @@ class Sorter:
         if how is None or not how.by:
             extension = slice_.name in {"extension", "modifierExtension"}
             how = _URL if extension else _TYPE if slice_.name.endswith("[x]") else None
-        if how is None:
-            return None
+        if how is None:  # STU3: `valueString:valueString`, whoever has that name
+            return True if slice_.id.endswith(f":{slice_.name}") else None
         return every(self._told(kind, _steps(path), slice_, node) for kind, path in how.by)
 
     def _told(self, kind: str, steps: Steps | None, slice_: Rule, node: Node) -> Told:
