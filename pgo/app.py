@@ -50,13 +50,14 @@ from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import smart_configuration
 from pgo.oauth.parts import Parts as OAuthParts
 from pgo.oauth.routes import router as oauth_router
+from pgo.oneself import kind_of
 from pgo.question_routes import questions
 from pgo.question_routes import router as question_router
 from pgo.rates import Rates
 from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
 from pgo.settings import Settings, load
-from pgo.shared import caller_of_account, patient_id, shared_with
+from pgo.shared import caller_of_account, patient_id, shared_with, subject_of
 from pgo.sharing_routes import router as sharing_router
 from pgo.store.contract import Store
 from pgo.web import request_id
@@ -305,10 +306,14 @@ def _oauth(house: House) -> OAuthParts:
 
     async def fhir_user_of(person: str, client: str) -> str:
         account = await house.registry.account(person)
-        professional = account is not None and account.kind in {"zorgverlener", "copiloot"}
-        kind = "Practitioner" if professional else "RelatedPerson"
-        base = f"{house.settings.issuer}/dossiers/{client}/fhir/r4" if client else ""
-        return f"{base}/{kind}/{person}" if base else ""
+        if account is None or not client:
+            return ""
+        base = f"{house.settings.issuer}/dossiers/{client}/fhir/r4"
+        dossier = await house.parts.dossiers.open(client)
+        patient = dossier.image.patient("r4")
+        if patient is not None and subject_of(dossier) == person:
+            return f"{base}/Patient/{patient.id}"
+        return f"{base}/{kind_of(account.kind)}/{person}"
 
     return OAuthParts(
         issuer=house.settings.issuer,

@@ -64,6 +64,11 @@ def subject_name(dossier: Dossier) -> str:
     return str((dossier.image.rule("subject", SUBJECT) or {}).get("name", "Naam onbekend"))
 
 
+def subject_of(dossier: Dossier) -> str:
+    """Account of the client himself; "" when he has none."""
+    return str((dossier.image.rule("subject", SUBJECT) or {}).get("person", ""))
+
+
 def patient_id(dossier: Dossier, rel: str) -> str:
     """The id of the dossier's Patient of a release, also before there is one."""
     row = dossier.image.patient(rel)

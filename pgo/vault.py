@@ -26,6 +26,7 @@ from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.query import Query, parse
 from pgo.fhir.spans import Span
+from pgo.oneself import oneself
 from pgo.past import NOW, Mark, Past, types_of
 from pgo.shown import Found, Outcome, Page, page_size
 from pgo.store.contract import NotNext, Store
@@ -52,6 +53,8 @@ class Vault(Door):
             verdict, found = await self.verdict(), self.dossier.image.get(rel, type_, id_)
             if found is None or not self.cap.allows("r", type_) or not verdict.sees(found):
                 await self.known(call)
+            if found is None and (me := oneself(self.caller, self.cap, rel, type_, id_, call.at)):
+                return me
             self.reach("r", type_)
             row = self._seen(call, verdict, found)
             if not row.live:

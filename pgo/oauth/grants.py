@@ -99,7 +99,8 @@ class Server(AuthorizationServer):  # type: ignore[misc] # authlib has no types
         """
         if "grant_type" not in form:
             raise errors.Missing("The grant type is missing.", place="grant_type")
-        return await self._threaded(self.create_token_response, TokenRequest(form, bound))
+        request = TokenRequest(await self.issue.named(form), bound)
+        return await self._threaded(self.create_token_response, request)
 
     async def client(self, form: dict[str, str]) -> App | Provider:
         """The client that sent a form to another endpoint than the token endpoint.

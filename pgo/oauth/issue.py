@@ -48,6 +48,20 @@ class Issue:
             keys_of=self.parts.keysets.of,
         )
 
+    async def named(self, form: dict[str, str]) -> dict[str, str]:
+        """The form with the client_id that a public app may leave out of a refresh (RFC 6749 6).
+
+        Raises:
+            errors.InvalidGrant: the refresh token is not good; a spent one ends its family.
+        """
+        silent = form.keys().isdisjoint({"client_id", "client_assertion", "client_secret"})
+        if form.get("grant_type") != "refresh_token" or "refresh_token" not in form or not silent:
+            return form
+        grant = await self.parts.tokens.refresh(form["refresh_token"])
+        if grant is None:
+            raise InvalidGrant(_GRANT_ENDED)
+        return {**form, "client_id": grant.app}
+
     async def redeemed(self, code: str, client: App | Provider, bound: str) -> Grant:
         """Spend a code of this client; another's attempt spends it too."""
         mine = bound_to(client, bound)

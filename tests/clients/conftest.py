@@ -148,6 +148,34 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         process.wait(30)
 
 
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """Starts servers with settings of their own, which end with the tests."""
+    begun: list[Running] = []
+
+    def begin(**more: str) -> Running:
+        folder = tmp_path_factory.mktemp("own")
+        environment = _environment(folder, _free_port()) | more
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pgo", "serve"], env=environment, stdout=log, stderr=log
+            )
+        begun.append(Running(environment["PGO_ISSUER"], environment, process))
+        _wait(begun[-1])
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.process.terminate()
+        each.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Finds free ports."""
+    return _free_port
+
+
 @pytest.fixture
 def record(running: Running) -> Record:
     """A dossier of this test alone."""
