@@ -19,7 +19,7 @@ from pgo.consent.fhir_out import Named, Tree, consent_id, consent_of, related_pe
 from pgo.consent.model import Grant, Level
 from pgo.consent.words import summary
 from pgo.dossier.image import Image, Row
-from pgo.dossier.log import Change, Facet, Rule
+from pgo.dossier.log import SHOWS_A_RULE, Change, Facet, Rule
 from pgo.dossier.open import Dossier
 from pgo.errors import PgoError, Unprocessable
 from pgo.fhir import index, text, written
@@ -35,7 +35,6 @@ _CATEGORIES: Final = {
     "Consent": ("toestemmingen",),
     "RelatedPerson": ("contactpersonen", "toestemmingen"),
 }
-_DIGEST: Final = "regel"
 Made = tuple[list[Change], dict[bytes, bytes]]
 
 
@@ -52,7 +51,7 @@ def rule_behind(image: Image, rel: str, type_: str, id_: str) -> str:
 def ours(image: Image, row: Row) -> bool:
     """Whether this resource was written here to show a rule."""
     known = image.facets[row.facet].categories
-    return row.rel == RELEASE and known == _CATEGORIES.get(row.type) and row.digest == _DIGEST
+    return row.rel == RELEASE and known == _CATEGORIES.get(row.type) and row.digest == SHOWS_A_RULE
 
 
 def keep_out(
@@ -211,7 +210,7 @@ def _write(
     facet = Facet(type_, _CATEGORIES[type_], author=str((value or {}).get("by", "")))
     ver = 1 if before is None else before.ver + 1
     if tree is None:
-        made[0].append(Change(RELEASE, type_, name, ver, "DELETE", facet, digest=_DIGEST))
+        made[0].append(Change(RELEASE, type_, name, ver, "DELETE", facet, digest=SHOWS_A_RULE))
         return
     final = text.parse(orjson.dumps(written.stamped(tree, name, ver, at, "")))
     searches = dossier.searches[RELEASE]
@@ -224,7 +223,7 @@ def _write(
         facet=facet,
         day=_day(value or {}) if kind == "grant" else None,
         rows=index.rows(RELEASE, final, searches),
-        digest=_DIGEST,
+        digest=SHOWS_A_RULE,
         made=searches.mark,
     )
     body, sealed = dossier.seal_body(change, text.dump(final))

@@ -119,6 +119,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("overview", "R", frozenset(), True),
         ("wie-keek", "R", frozenset(), False),
         ("mag", "E", frozenset(), False),
+        ("wie-mag", "E", frozenset(), False),
         ("validate", "E", frozenset(), False),
         ("dossiers", "R", frozenset(), False),
     ),

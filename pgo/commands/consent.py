@@ -46,6 +46,7 @@ def explained(
     person: Annotated[str, typer.Option("--as", help="Account id of who would ask.")],
     action: Annotated[str, typer.Option(help="lezen, toevoegen, wijzigen, delen or beheren.")],
     category: Annotated[str, typer.Option(help="A category, such as medicatie.")],
+    purpose: Annotated[str, typer.Option(help="A code of v3-ActReason; left out, the usual.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """May this person do this in this dossier now, and why?"""
@@ -56,17 +57,21 @@ def explained(
         if account is None:
             raise NotFound("there is no such person", place="--as")
         asker = replace(caller_of_account(account), scope=("user/*.cruds",))
-        said = await Office(house, dossier).explain(asker, action, category)
+        said, changes = await Office(house, dossier).explain(asker, action, category, purpose)
         return {
             "permit": said.decision.permit,
             "reason": said.decision.reason,
             "grants": list(said.decision.grants),
             "words": list(said.sentences),
+            "changes": [
+                {"code": one.code, "words": one.text, "about": one.about} for one in changes
+            ],
         }
 
     found: dict[str, Any] = with_house(work)
     if as_json:
         show(found, as_json=True)
     else:
-        for sentence in found["words"]:
+        changes = [f"{one['words']} {one['about']}".strip() for one in found["changes"]]
+        for sentence in [*found["words"], *changes]:
             out.print(sentence, highlight=False, markup=False, soft_wrap=True)

@@ -161,11 +161,11 @@ def _why(reason: str) -> tuple[str, str]:
     if reason.startswith("TOESTEMMING:"):
         return "Er is een toestemming die past.", ""
     if reason.startswith("VERTEGENWOORDIGER:"):
-        return _GROUNDS[reason.partition(":")[2]], ""
+        return GROUNDS[reason.partition(":")[2]], ""
     return WHY[reason]
 
 
-_GROUNDS: Mapping[str, str] = {
+GROUNDS: Mapping[str, str] = {
     "minderjarig<12": "De ouder of voogd beslist voor een kind onder de 12.",
     "minderjarig-wob": "De ouder of voogd beslist, want het kind kan dat niet.",
     "12-15": "Het kind vindt goed dat deze ouder meekijkt.",

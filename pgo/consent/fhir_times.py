@@ -32,8 +32,16 @@ def period(start: datetime | None, end: datetime | None) -> dict[str, str]:
     if start is not None:
         made["start"] = _day(start) or written(start)
     if end is not None:
-        made["end"] = _day_before(end) or written(end - (_MICRO if end.microsecond else _SECOND))
+        exact = bool(end.microsecond) or (start is not None and end - _SECOND < start)
+        made["end"] = _day_before(end) or _inclusive(end - (_MICRO if exact else _SECOND), exact)
     return made
+
+
+def _inclusive(last: datetime, exact: bool) -> str:  # noqa: FBT001 - one caller, beside it
+    """The last second that counts, or the last microsecond."""
+    if not exact:
+        return written(last)
+    return last.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _day(moment: datetime) -> str:

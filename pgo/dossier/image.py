@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.dossier.log import SHOWS_A_RULE, Change, Delta, Facet, Rule
 from pgo.errors import TooCostly
 from pgo.fhir import tables
 
@@ -321,8 +321,9 @@ class Image:
         return str(rows[0][0]) if rows else None
 
     def count(self) -> int:
-        """How many resources are live."""
-        return int(self.db.execute("SELECT count(*) FROM res WHERE live").fetchall()[0][0])
+        """How many resources are live, without those that only show a rule."""
+        sql = "SELECT count(*) FROM res WHERE live AND digest<>?"
+        return int(self.db.execute(sql, (SHOWS_A_RULE,)).fetchall()[0][0])
 
     def _meta(self, name: str) -> str | None:
         rows = self.db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchall()

@@ -6,9 +6,12 @@ A replay parses no resource: index rows travel inside the commit.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
+
+SHOWS_A_RULE: Final = "regel"
+"""The digest of a resource that was written here to show a grant or relation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pgo.consent.decide import decide
 from pgo.consent.fhir_actors import Actors
 from pgo.consent.model import ACTIONS, CATEGORIES, Grant, Person, Request, Resource, World
 from pgo.errors import Unprocessable
-from pgo.fhir import text, validate
+from pgo.fhir import profiles, text, validate
 
 NOW = datetime(2026, 11, 21, 11, tzinfo=UTC)
 KNOWN = fhir_out.Named(
@@ -113,7 +113,9 @@ def test_every_grant_is_the_same_after_the_round_trip(grant):
 @given(grants())
 def test_every_projection_is_valid_and_is_no_health_data(grant):
     tree = fhir_out.consent_of(grant, KNOWN)
-    assert validate.validate("r4", text.parse(orjson.dumps(tree))) == ()
+    parsed = text.parse(orjson.dumps(tree))
+    assert validate.validate("r4", parsed) == ()
+    assert profiles.ours().faults("r4", parsed) == []
     assert classify("r4", tree) == {"toestemmingen"}
     assert tree["provision"]["type"] == grant.effect
     assert ("action" in tree["provision"]) == bool(grant.allowed)
@@ -154,6 +156,26 @@ def test_the_same_is_decided_after_the_round_trip(grant, data):
     )
     first, second = (decide(World.of(PEOPLE, (), (one,)), request) for one in (grant, there))
     assert first == second
+
+
+def test_the_profile_refuses_what_the_reader_refuses():
+    for change in (
+        {"actor": None},
+        {"actor": [ACTOR, ACTOR]},
+        {"code": one_of({"system": systems.CATEGORIES, "code": "alles"})},
+        {"action": one_of({"system": systems.CONSENT_ACTION, "code": "use"})},
+        {"type": None},
+        {"provision": [{"type": "deny"}]},
+    ):
+        tree = sent(**change) | {"meta": {"profile": [systems.PROFILE]}}
+        refused = profiles.ours().faults("r4", text.parse(orjson.dumps(tree)))
+        reads = True
+        try:
+            said(tree)
+        except Unprocessable:
+            reads = False
+        assert not reads
+        assert refused or "actor" in change, change
 
 
 # --- what a Consent of somebody else says --------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from pgo.consent import fhir_systems as systems
 from pgo.dossier.log import Rule
-from pgo.fhir import text, validate
+from pgo.fhir import profiles, text, validate
 from pgo.fhir.bundle import Op
 from pgo.office import Office
 
@@ -151,6 +151,7 @@ async def test_a_relation_is_a_related_person_that_nobody_changes_as_a_record(in
     assert answer.status_code == 200
     tree = answer.json()
     assert validate.validate("r4", text.parse(answer.content)) == ()
+    assert profiles.ours().faults("r4", text.parse(answer.content)) == []
     assert tree["relationship"][0]["coding"][0]["code"] == "mentor"
     evidence = {one["url"]: one for one in tree["extension"][0]["extension"]}
     assert evidence["beschikking"]["valueString"] == "C/01/1"

@@ -79,6 +79,11 @@ FHIR = [
     ("POST", "", TOKEN),
     ("GET", "/$wie-keek", TOKEN),
     ("GET", "/Observation/$lastn", TOKEN),
+    ("POST", "/Patient/$everything", TOKEN),
+    ("GET", "/Patient/1/$everything", TOKEN),
+    ("GET", "/Patient/1/$summary", TOKEN),
+    ("GET", "/Observation/1/$meta", TOKEN),
+    ("POST", "/Observation/$validate", TOKEN),
     ("GET", "/Observation", TOKEN),
     ("POST", "/Observation", TOKEN),
     ("POST", "/Observation/_search", TOKEN),
@@ -148,5 +153,6 @@ def test_every_fhir_interaction_is_in_the_snapshot():
     known = {
         *("capabilities", "smart", "bundle", "$wie-keek", "$lastn", "search-type", "create"),
         *("read", "update", "delete", "history-instance", "vread"),
+        *("$everything", "$summary", "$meta", "$validate"),
     }
     assert found == known
