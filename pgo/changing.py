@@ -30,7 +30,8 @@ from pgo.fhir.query import Query
 from pgo.narrowed import check_change
 from pgo.projection import keep_out
 from pgo.shown import Found, Outcome, Page, page_size
-from pgo.staging import WRITES, Staged, Staging
+from pgo.staged import Staged
+from pgo.staging import WRITES, Staging
 from pgo.verdict import Verdict
 
 if TYPE_CHECKING:

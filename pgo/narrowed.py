@@ -26,7 +26,7 @@ from pgo.oauth.scopes import Cap, Only
 from pgo.verdict import Verdict, Visible
 
 if TYPE_CHECKING:
-    from pgo.staging import Staged
+    from pgo.staged import Staged
 
 _READING: Final = ("r", "s")
 _NO_NAME: Final = frozenset({" "})

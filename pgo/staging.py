@@ -26,38 +26,22 @@ from pgo.errors import (
     Gone,
     Missing,
     NotFound,
-    PgoError,
     TooLarge,
     Unprocessable,
-    VersionMismatch,
 )
 from pgo.fhir import bsn, elements, index, text, written
 from pgo.fhir.bundle import Op, names_of, resolve
 from pgo.fhir.elements import Release
 from pgo.fhir.large import BINARY
-from pgo.fhir.moments import interval
+from pgo.staged import Staged, action_on, day_of, must_match
 
 MOST_RESOURCES: Final = 100_000
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_WHOLE_DAY: Final = len("2026-01-31")
 _FOREIGN: Final = "this is about somebody else than the dossier"
 _NOT_STORED: Final = "the dossier has its own Patient; yours was matched to it and not stored"
 
 Allow = Callable[[str, Facet, str, "int | None"], bool]
 """May the caller do (action) to a resource with (facet, id, data date)?"""
-
-
-@dataclass(slots=True)
-class Staged:
-    """What became of one operation: HTTP `status`, the row before, the change, the text."""
-
-    op: Op
-    status: int
-    before: Row | None = None
-    change: Change | None = None
-    text: bytes = b""
-    note: str = ""
-    error: PgoError | None = None
 
 
 @dataclass(slots=True)
@@ -82,6 +66,7 @@ class Staging:
     _targets: dict[int, str] = field(default_factory=dict)
     _patient: str = ""
     _referrers: dict[str, set[str]] = field(default_factory=dict)
+    _kinds: dict[int, tuple[object, frozenset[str]]] = field(default_factory=dict)
     _room: int = 0
 
     # --- identities ----------------------------------------------------------------------------
@@ -163,6 +148,7 @@ class Staging:
             if op.tree is None or op.type in categories.SUPPORTING:
                 continue
             kinds = categories.classify(self.rel, op.tree)
+            self._kinds[op.index] = (op.tree, kinds)
             for reference in written.references(self.dossier.own.meant(self.rel, op.tree)):
                 name = self._names.get(reference, reference)
                 self._referrers.setdefault(name, set()).update(kinds)
@@ -190,14 +176,14 @@ class Staging:
         digest = self._digest(tree)
         if before is not None and before.live:
             self._may_change(op, before)
-            _matches(op, before)
+            must_match(op, before)
             if before.digest == digest and (self.operator or self.caller.kind == "systeem"):
                 return Staged(op, 200, before)
         elif op.method == "PUT" and not self.operator:
             self._may_name(op, before)
         facet = self._facet(op, tree, before)
         self._may(op, before, id_, facet, categories.date_of(self.rel, tree))
-        _matches(op, before)
+        must_match(op, before)
         self._is_new(op, id_, before)
         return self._change(op, id_, tree, digest, facet, before)
 
@@ -231,7 +217,7 @@ class Staging:
             ver=ver,
             method="POST" if made else "PUT",
             facet=facet,
-            day=_day(categories.date_of(self.rel, tree)),
+            day=day_of(categories.date_of(self.rel, tree)),
             rows=index.rows(self.rel, self.dossier.own.meant(self.rel, bodies.tree), searches),
             idents=idents,
             digest=digest,
@@ -249,13 +235,13 @@ class Staging:
         if before is None:
             self._refuse(op, None)
         facet = self.dossier.image.facets[before.facet]
-        if not self.allow(_action("wijzigen", facet), facet, op.id, before.day):
+        if not self.allow(action_on(facet, "wijzigen"), facet, op.id, before.day):
             self._refuse(op, before)
         if not (self._is_own(facet) or self.allow("beheren", facet, op.id, before.day)):
             self._refuse(op, before)
         if not before.live:
             return Staged(op, 204, before)
-        _matches(op, before)
+        must_match(op, before)
         change = Change(
             self.rel,
             op.type,
@@ -277,13 +263,13 @@ class Staging:
         if not before.live:
             raise Gone("this resource was deleted", place=op.place)
         self._may_change(op, before)
-        _matches(op, before)
+        must_match(op, before)
         return before
 
     def _may_change(self, op: Op, before: Row) -> None:
         """The row as it is may be changed, by this caller, and is not somebody else's text."""
         facet = self.dossier.image.facets[before.facet]
-        if not self.allow(_action("wijzigen", facet), facet, before.id, before.day):
+        if not self.allow(action_on(facet, "wijzigen"), facet, before.id, before.day):
             self._refuse(op, before)
         if not self._is_own(facet):
             self._refuse(op, before)
@@ -315,9 +301,9 @@ class Staging:
     def _may(self, op: Op, before: Row | None, id_: str, facet: Facet, date: str) -> None:
         """The row as it will be may be there."""
         live = before is not None and before.live
-        action = _action("wijzigen" if live else "toevoegen", facet)
+        action = action_on(facet, "wijzigen" if live else "toevoegen")
         asked = self._with_referrers(op, facet)
-        if self.allow(action, asked, id_, _day(date)):
+        if self.allow(action, asked, id_, day_of(date)):
             return
         if op.method == "PUT" and not live:
             raise NotFound("not found", place=op.place)
@@ -358,7 +344,7 @@ class Staging:
         return tree
 
     def _facet(self, op: Op, tree: dict[str, Any], before: Row | None) -> Facet:
-        kinds = () if op.type in categories.SUPPORTING else categories.classify(self.rel, tree)
+        kinds = self._classified(op, tree)
         labels = tuple(sorted(categories.labels_of(tree)))
         author, org = self.caller.person, ""
         if self.caller.kind in {"systeem", "zorgverlener"}:
@@ -367,6 +353,13 @@ class Staging:
             old = self.dossier.image.facets[before.facet]
             author, org = old.author, old.org
         return Facet(op.type, tuple(sorted(kinds)), labels, author, org)
+
+    def _classified(self, op: Op, tree: dict[str, Any]) -> Iterable[str]:
+        """Its categories; a reference that was resolved since `identify` does not change them."""
+        if op.type in categories.SUPPORTING:
+            return ()
+        known = self._kinds.get(op.index)
+        return known[1] if known and known[0] is op.tree else categories.classify(self.rel, tree)
 
     def _source(self, facet: Facet, tree: dict[str, Any]) -> str:
         """Whose record it is, in R4's meta.source; an import by the operator keeps what it says."""
@@ -379,22 +372,3 @@ class Staging:
     def _digest(self, tree: dict[str, Any]) -> str:
         said = text.dump(written.content(tree))
         return hmac.digest(self.dossier.keys.index, said, sha256).hex()[:32]
-
-
-def _matches(op: Op, before: Row | None) -> None:
-    if op.if_match is not None and (before is None or before.ver != op.if_match):
-        raise VersionMismatch("the resource has another version now", place=op.place)
-
-
-def _action(usual: str, facet: Facet) -> str:
-    """A Consent that is not a clinical directive is about the reins themselves (consent 7)."""
-    return "beheren" if "toestemmingen" in facet.categories else usual
-
-
-def _day(date: str) -> int | None:
-    """µs since 1970 of the start of a data date; None when there is none.
-
-    A partial date (a month, a year) counts as none: a permit for a data period then does not
-    match and a deny does, whatever part of that year was meant.
-    """
-    return interval(date)[0] if len(date) >= _WHOLE_DAY else None

@@ -94,12 +94,18 @@ def may_hold(words: str) -> bool:
         return False
     if _hints(words) or "&#" in words:
         return True
-    return any(not found[0].isdecimal() or valid(found[0]) for found in _DIGITS.finditer(words))
+    for found in _DIGITS.finditer(words):  # noqa: SIM110 - as in `_hints`
+        if not found[0].isdecimal() or valid(found[0]):
+            return True
+    return False
 
 
 def _hints(words: str) -> bool:
     low = words.lower()
-    return any(hint in low for hint in _HINTS)
+    for hint in _HINTS:  # noqa: SIM110 - a loop takes a third of the time of any()
+        if hint in low:
+            return True
+    return False
 
 
 def hide_in_text(words: str, *, quoted: bool = True, black: str = BLACK) -> tuple[str, int]:

@@ -64,7 +64,8 @@ def validate(release: Release, tree: dict[str, Any], *, place: str = "") -> tupl
     issues: list[Issue] = []
     for where, type_, one in found.resources:
         if release == "stu3" or not (type_ in R4_ALONE or found.beyond):
-            issues += _by_model(release, type_, one, where)
+            alone = one if len(found.resources) == 1 else _alone(one)
+            issues += _by_model(release, type_, alone, where)
     return tuple(issues[: structure.MOST])
 
 
@@ -81,9 +82,9 @@ def check(release: Release, tree: dict[str, Any], *, place: str = "") -> None:
 
 
 def _by_model(release: Release, type_: str, tree: dict[str, Any], place: str) -> list[Issue]:
-    """What the model of fhir.resources says of one resource, without the resources in it."""
+    """What the model of fhir.resources says of one resource that has no resources in it."""
     try:
-        _model(release, type_).model_validate(text.plain(_alone(tree)))
+        _model(release, type_).model_validate(text.plain(tree))
     except ValidationError as cause:
         details = cause.errors(include_url=False, include_context=False, include_input=False)
         return [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from unicodedata import combining, normalize
 
@@ -48,8 +48,9 @@ def narrative(tree: Mapping[str, Any]) -> str:
 def content(tree: Mapping[str, Any]) -> str:
     """The words of everything else, those of the narrative left out."""
     told = frozenset(narrative(tree).split())
-    said = (word for text in _texts(tree) for word in words_of(text))
-    return _line(word for word in said if word not in told)
+    texts: list[str] = []
+    _gather(tree, texts)
+    return _line([word for word in words_of("\n".join(texts)) if word not in told])
 
 
 def _line(words: Iterable[str]) -> str:
@@ -57,17 +58,18 @@ def _line(words: Iterable[str]) -> str:
     return f" {line} " if line else ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _gather(value: Any, texts: list[str]) -> None:
+    """Put all texts in a value at the end of a list."""
     if type(value) is str:
-        if not _MOMENT.fullmatch(value) and "://" not in value and not value.startswith("urn:"):
-            yield value
+        if "://" not in value and not value.startswith("urn:") and not _MOMENT.fullmatch(value):
+            texts.append(value)
     elif type(value) is list:
         for one in value:
-            yield from _texts(one)
+            _gather(one, texts)
     elif type(value) is dict:
         for name, one in value.items():
             if name not in _WORDLESS and not _wordless(name, one):
-                yield from _texts(one)
+                _gather(one, texts)
 
 
 def _wordless(name: str, value: Any) -> bool:
