@@ -94,11 +94,15 @@ class _Ask:
 def _pairs(
     ask: _Ask, path: str, status: int, hidden: Sequence[str], count: int
 ) -> tuple[list[float], list[float]]:
-    """Seconds of `count` questions about something hidden, and of as many about nothing."""
+    """Seconds of `count` questions about something hidden, and of as many about nothing.
+
+    As many ids of nothing are asked, as often: what was asked before may be answered sooner.
+    """
     chance = random.Random(7)  # noqa: S311 - an order, not a secret
+    nothing = [_alike(id_, chance) for id_ in hidden]
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(_WARM + count):
-        ids = (hidden[number % len(hidden)], _alike(hidden[0], chance))
+        ids = (hidden[number % len(hidden)], nothing[number % len(hidden)])
         for side in chance.sample((0, 1), 2):
             passed = ask(path.format(ids[side]), status)
             if number >= _WARM:
