@@ -132,6 +132,8 @@ class Rates:
     def _take(self, row: int, tag: int, rate: float, burst: int) -> float:
         now, depth = self._clock(), burst / rate
         at = self._slots.get(tag, row)
+        there: int
+        full_at: float
         there, full_at = _SLOT.unpack_from(self._table, at)
         if there != tag:
             at, full_at = self._find(row, tag)

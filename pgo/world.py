@@ -85,9 +85,8 @@ def _read(image: Image, policy: Policy) -> Rules:
     strangers = {g.grantee.id for g in grants if g.id in chained} | passed_on
     world = World.of({subject.id: subject}, relations, grants, policy)
     edges = tuple(sorted(micros(limit) for limit in limits))
-    uneven = frozenset(
-        int(m.timestamp()) for rule in (subject, *relations, *grants) for m in _broken(rule)
-    )
+    every: list[Person | Relation | Grant] = [subject, *relations, *grants]
+    uneven = frozenset(int(moment.timestamp()) for rule in every for moment in _broken(rule))
     return Rules(subject, relations, grants, edges, named, tuple(sorted(strangers)), world, uneven)
 
 
