@@ -428,6 +428,73 @@ async def test_rules_are_exchanged_in_r4_only(visited):
     assert await visits(visited, "sam") is None
 
 
+async def test_a_deny_and_a_team_are_said_in_the_same_way(visited):
+    team = {"type": "CareTeam", "identifier": {"system": systems.TEAM, "value": "nacht"}}
+    role = concept(systems.ROLE, "IRCP")
+    made = await send(
+        visited, "anna", consent(visited, "sam", actor=[{"role": role, "reference": team}])
+    )
+    assert made.status_code == 201, made.text
+    assert await visits(visited, "esther") == 1
+    no = await send(visited, "anna", consent(visited, "esther", type="deny"))
+    assert no.status_code == 201, no.text
+    assert no.json()["category"][1]["coding"][0]["code"] == "weigering"
+    assert await visits(visited, "esther") == 0
+    assert (await visited.call("anna", "DELETE", f"{CONSENT}/{no.json()['id']}")).status_code == 200
+    assert await visits(visited, "esther") == 1
+
+
+async def test_passing_on_names_the_consent_it_comes_from(visited):
+    own = await grant(visited, "sam", actions=["lezen", "delen"], depth=1)
+    tree = consent(visited, "nina")
+    assert (await send(visited, "sam", tree)).status_code == 403
+    tree["sourceReference"] = {"reference": f"Consent/{own}"}
+    made = await send(visited, "sam", tree)
+    assert made.status_code == 201, made.text
+    assert await visits(visited, "nina") == 1
+    wider = copy.deepcopy(made.json())
+    wider["provision"]["code"].append(concept(systems.CATEGORIES, "medicatie"))
+    path = f"{CONSENT}/{made.json()['id']}"
+    assert (await visited.call("sam", "GET", path)).status_code == 200
+    assert (await visited.call("sam", "PUT", path, json=wider)).status_code == 403
+    assert (await visited.call("anna", "DELETE", f"{CONSENT}/{own}")).status_code == 200
+    assert await visits(visited, "nina") is None
+
+
+async def test_a_consent_goes_out_and_comes_in_as_xml(visited):
+    weekly = [{"from": "fri 15:00", "to": "sun 19:00"}]
+    id_ = await grant(visited, "esther", weekly=weekly, depth=2, actions=["lezen", "delen"])
+    path, media = f"{CONSENT}/{id_}", "application/fhir+xml"
+    answer = await visited.call("anna", "GET", path, headers={"accept": media})
+    assert answer.headers["content-type"].startswith(media)
+    same = await visited.call(
+        "anna", "PUT", path, content=answer.content, headers={"content-type": media}
+    )
+    assert same.status_code == 200, same.text
+    assert same.headers["etag"] == 'W/"1"'
+    longer = answer.content.replace(b"fri 15:00", b"thu 15:00")
+    changed = await visited.call(
+        "anna", "PUT", path, content=longer, headers={"content-type": media}
+    )
+    assert changed.status_code == 200, changed.text
+    kept = (await visited.call("anna", "GET", GRANTS)).json()["grant"][0]
+    assert kept["weekly"] == [{"from": "thu 15:00", "to": "sun 19:00"}]
+
+
+async def test_what_was_revoked_comes_back_only_by_who_may_give_it(visited):
+    id_ = await grant(visited, "sam")
+    path = f"{CONSENT}/{id_}"
+    before = (await visited.call("anna", "GET", path)).json()
+    await visited.call("anna", "DELETE", path)
+    ended = (await visited.call("anna", "GET", path)).json()
+    again = await visited.call("anna", "PUT", path, json=ended | {"status": "active"})
+    assert again.status_code == 422
+    assert (await visited.call("sam", "PUT", path, json=before)).status_code == 404
+    assert await visits(visited, "sam") is None
+    assert (await visited.call("anna", "PUT", path, json=before)).status_code == 200
+    assert await visits(visited, "sam") == 1
+
+
 async def test_of_two_changes_of_one_version_one_wins(visited):
     made = (await send(visited, "anna", consent(visited, "sam"))).json()
     path = f"{CONSENT}/{made['id']}"
