@@ -208,6 +208,13 @@ def _write(served, cage: Cage, made) -> None:
                 changed = http.put(address, json=tree | {"language": "nl"})
                 assert changed.status_code == 200
             assert http.delete(address).status_code == 204
+            for count in (10, 30_000):  # in the resource's own text, and in pieces
+                raw = b"%PDF-1.7\n" + cage.word().encode() * count
+                file = {"Content-Type": "application/pdf"}
+                assert http.post("/Binary", content=raw, headers=file).status_code == 201
+            wrong = {"Content-Type": "image/png"}
+            raw = cage.word().encode() * 30_000
+            assert http.post("/Binary", content=raw, headers=wrong).status_code == 422
             tree = observation(cage, release, made.patient)
             tree.pop("id")
             entry = {"resource": tree, "request": {"method": "POST", "url": "Observation"}}

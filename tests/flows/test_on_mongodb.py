@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 
 import httpx2
@@ -113,3 +114,24 @@ def test_a_standalone_server_is_refused_unless_it_is_for_tests(on_mongodb):
         assert said.returncode in (1, 2)
         assert b"PGO_MONGO_STANDALONE" in said.stderr
         assert b"Traceback" not in said.stderr
+
+
+def test_a_large_document_and_an_export_of_it_are_the_same_on_every_worker(on_mongodb):
+    raw = b"%PDF-1.7\n" + bytes(range(256)) * 8_000
+    with on_mongodb.client("p-marjan") as marjan:
+        made = marjan.post("Binary", content=raw, headers={"Content-Type": "application/pdf"})
+        assert made.status_code == 201, made.text
+        where = made.headers["location"].partition("/_history")[0]
+        asked = {"_type": "Binary"}
+        begun = marjan.get("$export", params=asked, headers={"Prefer": "respond-async"})
+        assert begun.status_code == 202, begun.text
+        home = begun.headers["content-location"]
+    for _ in range(6):  # each time another connection, so that both workers get some
+        with on_mongodb.client("p-marjan") as marjan:
+            assert marjan.get(where, headers={"Accept": "application/pdf"}).content == raw
+            manifest = marjan.get(home)
+            assert manifest.status_code == 200, manifest.text
+            (file,) = manifest.json()["output"]
+            text = marjan.get(file["url"]).content
+            kept = [one["data"] for one in map(orjson.loads, text.splitlines()) if "data" in one]
+            assert base64.b64encode(raw).decode() in kept

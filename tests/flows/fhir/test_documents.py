@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import time
 import uuid
 from typing import Any
 
@@ -230,6 +231,32 @@ def bodies(fresh: Any) -> int:
         return len(rows)
 
     return int(fresh.inside(work))
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(fresh):
+    marjan = fresh.as_()
+    before = fresh.commits(), bodies(fresh)
+    address = httpx2.URL(f"{marjan.base_url}Binary")
+    line = http.client.HTTPConnection(address.host, address.port, timeout=30)
+    line.putrequest("POST", address.path)
+    for name, value in {
+        **PDF,
+        "Content-Length": str(len(LARGE)),
+        "Authorization": marjan.headers["authorization"],
+    }.items():
+        line.putheader(name, value)
+    line.endheaders(LARGE[: 2 * PIECE + 9])
+    waited = 0
+    while bodies(fresh) == before[1] and waited < 200:
+        waited += 1
+        time.sleep(0.02)
+    assert bodies(fresh) > before[1], "pieces are kept while the rest is under way"
+    line.close()
+    waited = 0
+    while bodies(fresh) > before[1] and waited < 500:
+        waited += 1
+        time.sleep(0.02)
+    assert (fresh.commits(), bodies(fresh)) == before
 
 
 # --- in a Bundle -------------------------------------------------------------------------------
