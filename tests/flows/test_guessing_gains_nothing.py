@@ -303,3 +303,33 @@ def test_what_is_hidden_changes_no_answer(ask, anna):
         assert step().status_code in {200, 201, 204}
         for way, said in before.items():
             assert observed(ask("sam", way)) == said, way
+
+
+def exported(ask, who: str) -> list[tuple[Any, ...]]:
+    """All observations of a whole export: its steps, its list of files and each file."""
+    started = ask(who, "$export", headers={"Prefer": "respond-async"})
+    assert started.status_code == 202, started.text
+    where = "$export" + started.headers["content-location"].partition("/$export")[2]
+    for _ in range(200):
+        answer = ask(who, where)
+        if answer.status_code == 200:
+            break
+    job = where.partition("/")[2]
+    listed = answer.json()
+    names = [file["url"].partition("/$export")[2] for file in listed["output"]]
+    files = [ask(who, f"$export{name}") for name in names]
+    assert ask(who, where, "DELETE").status_code == 202
+    told = str(observed(answer)).replace(job, "*")
+    told = re.sub(r'"transactionTime":"[^"]*"|expires\', \'[^\']*\'', "", told)
+    return [(told,), *(observed(file) for file in files)]
+
+
+def test_an_export_is_the_same_whatever_is_hidden(ask, anna):
+    before = exported(ask, "sam")
+    assert len(before) > 1
+    more = hidden(anna.patient)[1] | {"id": "in-een-uitvoer"}
+    assert ask("anna", "Observation/in-een-uitvoer", "PUT", json=more).status_code in {200, 201}
+    assert exported(ask, "sam") == before
+    assert ask("anna", "Observation/in-een-uitvoer", "DELETE").status_code == 204
+    assert exported(ask, "sam") == before
+    assert "in-een-uitvoer" not in str(before)
