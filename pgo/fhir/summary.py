@@ -179,7 +179,9 @@ def _document(
 ) -> bytes:
     at = instant(micros(now))
     names = {
-        f"{one.row.type}/{one.row.id}": _called(one) for one in others if one.row.type in _NAMED
+        f"{one.row.type}/{one.row.id}": summary_words.called(text.reread(one.text))
+        for one in others
+        if one.row.type in _NAMED
     }
     sections = [_drawn(ask, one, names) for one in kept if one.sure or one.unsure or _must(one)]
     composition = {
@@ -243,15 +245,6 @@ def _drawn(ask: Ask, kept: _Kept, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _lines(found: list[Found], names: Mapping[str, str]) -> list[str]:
     return [summary_words.line(text.reread(one.text), names) for one in found]
-
-
-def _called(found: Found) -> str:
-    """What people call a medicine, a person, a place."""
-    tree = text.reread(found.text)
-    name = tree.get("code") or tree.get("name") or tree.get("deviceName") or tree.get("type")
-    if type(name) is list and name and "family" in name[0]:
-        return str(name[0]["family"])
-    return summary_words.words(name, {})
 
 
 def _narrative(div: str) -> dict[str, str]:

@@ -191,10 +191,9 @@ def _is_active(tree: Tree) -> bool:
 
 def _codes(tree: Tree, member: str) -> frozenset[str]:
     value = tree.get(member, [])
-    concepts = value if type(value) is list else [value]
-    return frozenset(
-        coding.get("code", "") for concept in concepts for coding in concept.get("coding", ())
-    )
+    concepts = [one for one in (value if type(value) is list else [value]) if type(one) is dict]
+    codings = [coding for concept in concepts for coding in concept.get("coding", ())]
+    return frozenset(str(coding.get("code", "")) for coding in codings)
 
 
 _RULES: Final[Mapping[str, Callable[[Tree], bool]]] = {

@@ -33,6 +33,7 @@ _DATES: Final = (
     *("performedDateTime", "performedPeriod", "onsetDateTime", "onsetPeriod", "authoredOn"),
     *("effectiveInstant", "timingDateTime", "timingPeriod", "period", "dateTime"),
 )
+_UNSURE: Final = frozenset({"unconfirmed", "provisional", "differential"})
 Names = Mapping[str, str]
 """What a resource that is referred to is called, by Type/id."""
 
@@ -47,10 +48,20 @@ def div(lines: Sequence[str], *notes: str) -> str:
 
 def line(tree: Mapping[str, Any], names: Names) -> str:
     """One resource in one line: what it is, what is said of it, and when."""
+    inside = {f"#{one.get('id')}": called(one) for one in tree.get("contained", ())}
+    names = {**names, **inside} if inside else names
     parts = [_name(tree, names), *_said(tree, names)]
     when = next((day(tree[member]) for member in _DATES if member in tree), "")
     told = ", ".join(part for part in parts if part)
     return clean(f"{told} ({when})" if when else told, _LONGEST)
+
+
+def called(tree: Mapping[str, Any]) -> str:
+    """What people call a medicine, a person, a place."""
+    name = tree.get("code") or tree.get("name") or tree.get("deviceName") or tree.get("type")
+    if type(name) is list and name and "family" in name[0]:
+        return str(name[0]["family"])
+    return words(name, {})
 
 
 def _name(tree: Mapping[str, Any], names: Names) -> str:
@@ -77,7 +88,8 @@ def _said(tree: Mapping[str, Any], names: Names) -> list[str]:
         found.append("kan ernstig zijn")
     if tree.get("status") == "on-hold":
         found.append("even gestopt")
-    if tree.get("verificationStatus", {}).get("coding", [{}])[0].get("code") == "unconfirmed":
+    doubts = tree.get("verificationStatus", {}).get("coding", ())
+    if any(one.get("code") in _UNSURE for one in doubts):
         found.append("niet zeker")
     return found
 

@@ -8,7 +8,7 @@ import httpx2
 import orjson
 import pytest
 
-from pgo.fhir import text, validate
+from pgo.fhir import operations, text, validate
 
 RELEASES = {"r4": ("R4B", "4.0.1"), "stu3": ("STU3", "3.0.2")}
 
@@ -120,8 +120,24 @@ def test_every_interaction_is_offered(fresh, said):
     assert {name for name, answer in done.items() if not answer.is_success} == set()
 
 
-def test_the_operations_that_are_named_answer(said):
+def places_of(one, patient):
+    """The addresses an operation has, below the base."""
+    type_ = one.types[0] if one.types else "Patient"
+    known = patient if type_ == "Patient" else "none"
+    shapes = {"system": "{0}", "type": "{1}/{0}", "instance": "{1}/{2}/{0}"}
+    return [shapes[level].format(one.name, type_, known) for level in one.levels]
+
+
+def test_the_operations_that_are_named_are_there_and_no_others(said):
     release, statement, marjan = said
-    named = {one["name"] for one in statement["rest"][0].get("operation", [])}
-    assert ("wie-keek" in named) is (release == "r4")
-    assert marjan.get("$wie-keek").status_code == (200 if release == "r4" else 404)
+    patient = marjan.get("Patient").json()["entry"][0]["resource"]["id"]
+    told = {one["name"] for one in statement["rest"][0].get("operation", [])}
+    told |= {op["name"] for one in resources(statement).values() for op in one.get("operation", [])}
+    here = [one for one in operations.TABLE if release in one.releases]
+    assert told == {one.name.removeprefix("$") for one in here}
+    for one in here:
+        for place in places_of(one, patient):
+            answer = marjan.get(place)
+            assert (place, answer.status_code) not in {(place, 404), (place, 405), (place, 500)}
+    for name in {one.name for one in operations.TABLE} - {one.name for one in here}:
+        assert marjan.get(name).status_code == 404

@@ -360,7 +360,7 @@ def test_read_and_change_know_no_parameters(fresh):
     marjan = fresh.as_()
     id_ = marjan.post("Observation", json=fresh.weight()).json()["id"]
     for answer in (
-        marjan.get(f"Observation/{id_}?_elements=id"),
+        marjan.get(f"Observation/{id_}?_sort=date"),
         marjan.get(f"Observation/{id_}/_history/1?x=1"),
         marjan.post("Observation?x=1", json=fresh.weight()),
         marjan.put(f"Observation/{id_}?x=1", json=fresh.weight(id=id_)),

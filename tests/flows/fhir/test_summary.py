@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import orjson
 import pytest
 
@@ -283,6 +284,30 @@ def test_what_is_over_or_was_not_so_is_not_in_it(fresh, type_, more):
     code = {} if type_ == "Immunization" else {"code": {"text": "weg"}}
     marjan = brought(fresh, about(fresh, type_, "x", **code, **more))
     assert len(document(marjan.get(home(fresh)))["entry"]) == 2
+
+
+def test_an_allergy_has_its_kinds_and_a_contained_medicine_its_name(fresh):
+    allergy = about(fresh, "AllergyIntolerance", "a", code={"text": "noten"}, category=["food"])
+    contained = medicine(fresh, "m", "x")
+    del contained["medicationCodeableConcept"]
+    contained["contained"] = [
+        {"resourceType": "Medication", "id": "p", "code": {"text": "zalf"}},
+    ]
+    contained["medicationReference"] = {"reference": "#p"}
+    found = sections(document(brought(fresh, allergy, contained).get(home(fresh))))
+    assert "noten" in found[ALLERGIES]["text"]["div"]
+    assert "zalf, 1 keer per dag" in found[MEDICINES]["text"]["div"]
+
+
+@pytest.mark.parametrize("family", ["fenna", "ruud"])
+def test_the_families_of_the_demo_have_a_summary(served, family):
+    people = {"fenna": "p-marjan", "ruud": "p-anja"}
+    token = served.token(people[family], family)
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx2.get(f"{served.fhir(family, 'r4')}/Patient/$summary", headers=headers)
+    found = sections(document(answer))
+    assert {MEDICINES, ALLERGIES, PROBLEMS} <= set(found)
+    assert entries(found[MEDICINES])
 
 
 def test_a_stranger_and_a_wrong_patient_get_the_same_answer(fresh):
