@@ -95,6 +95,7 @@ class Consents(Regie):
         deny = _effect(tree) == "deny"
         async with self.call("deny" if deny else "grant", release=RELEASE, type_="Consent") as call:
             await self._enter(call, "c")
+            self._parts.count("writes", self.client)
             sent = self._sent(tree, {self.caller.person})
             try:
                 grant, made = self._drafted(call, sent)

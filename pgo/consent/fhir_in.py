@@ -20,8 +20,10 @@ Tree = Mapping[str, Any]
 _SERVER: Final = frozenset({"resourceType", "id", "meta", "text", "language", "identifier"})
 _KNOWN: Final = _SERVER | {
     *("extension", "modifierExtension", "status", "scope", "category", "patient", "dateTime"),
-    *("performer", "sourceReference", "policy", "provision"),
+    *("performer", "organization", "sourceReference", "policy", "policyRule", "provision"),
 }
+# Nothing but what the provision says: the default here (v3-ActCode). Opting out is the opposite.
+_OPT_IN: Final = frozenset({"OPTIN", "OPTINR"})
 _RULE: Final = frozenset(
     {
         *("id", "extension", "modifierExtension", "type", "period", "actor", "action"),
@@ -116,11 +118,14 @@ def _about(tree: Tree, actors: Actors) -> dict[str, Any]:
 
 
 def _policy(tree: Tree) -> None:
+    """What a policy is called is not computed with; the grant is kept under that of this house."""
     for number, one in enumerate(listed(tree.get("policy"), f"{_PLACE}.policy")):
         place = f"{_PLACE}.policy[{number}]"
-        only(member(one, place), frozenset({"uri"}), place)
-        if not str(one.get("uri", "")).startswith(systems.POLICY):
-            refuse("another policy than that of this house", f"{place}.uri")
+        only(member(one, place), frozenset({"authority", "uri"}), place)
+    if "policyRule" in tree:
+        system, code = coded(tree["policyRule"], f"{_PLACE}.policyRule")
+        if system != systems.ACT_CODE or code not in _OPT_IN:
+            refuse("another rule beneath the provision than opting in", f"{_PLACE}.policyRule")
 
 
 def _status(tree: Tree) -> str:

@@ -219,6 +219,18 @@ def test_a_plain_consent_is_a_plain_grant():
     assert (found["actions"], found["categories"]) == (["lezen"], ["medicatie"])
 
 
+def test_what_is_said_beside_the_rule_and_changes_nothing_is_taken():
+    rule = {"coding": [{"system": systems.ACT_CODE, "code": "OPTIN"}]}
+    beside = {"policyRule": rule, "organization": [{"display": "De Linde"}]}
+    for more in (
+        beside,
+        {"policy": [{"uri": "https://elders.example/beleid"}]},
+        {"language": "nl"},
+    ):
+        assert said({**SENT, **more}) == said(SENT)
+    assert said({name: each for name, each in SENT.items() if name != "policy"}) == said(SENT)
+
+
 def test_the_type_counts_in_the_root_and_one_level_below_it():
     inner = sent()["provision"]
     below = {**SENT, "provision": {"provision": [inner]}}
@@ -283,7 +295,7 @@ ACTOR = SENT["provision"]["actor"][0]
         ({"modifierExtension": [{"url": "http://x", "valueBoolean": True}]}, "Consent.modifier"),
         ({"extension": [{"url": "http://x", "valueBoolean": True}]}, "Consent.extension[0]"),
         ({"verification": [{"verified": True}]}, "Consent.verification"),
-        ({"organization": [{"display": "x"}]}, "Consent.organization"),
+        ({"policyRule": {"coding": [{"system": systems.ACT_CODE, "code": "OPTOUT"}]}}, "Consent.p"),
         ({"_status": {"id": "x"}}, "Consent._status"),
         ({"status": "draft"}, "Consent.status"),
         ({"extension": [{"url": systems.STATUS, "valueCode": "waakvlam"}]}, "Consent.status"),
@@ -291,8 +303,7 @@ ACTOR = SENT["provision"]["actor"][0]
         ({"category": one_of({"system": "http://x", "code": "y"})}, "Consent.category"),
         ({"category": one_of({"system": systems.KINDS, "code": "weigering"})}, "Consent.category"),
         ({"patient": {"reference": "Patient/p-2"}}, "Consent.patient"),
-        ({"policy": [{"uri": "http://elders"}]}, "Consent.policy[0].uri"),
-        ({"policy": [{"authority": "http://elders"}]}, "Consent.policy[0].authority"),
+        ({"policy": [{"uri": "http://elders", "extension": []}]}, "Consent.policy[0].extension"),
         ({"sourceAttachment": {"title": "x"}}, "Consent.sourceAttachment"),
         ({"sourceReference": {"reference": "Contract/1"}}, "Consent.sourceReference"),
         ({"performer": [{"reference": "Organization/x"}]}, "Consent.performer[0]"),
