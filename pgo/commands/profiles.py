@@ -15,6 +15,7 @@ from pgo.fhir import bsn, validate
 from pgo.fhir.elements import Release
 from pgo.fhir.profiles import Profiles, profiles
 from pgo.fhir.profiles_folder import Kept, add, load, pack, remove, unpack
+from pgo.fhir.profiles_library import BROKEN
 from pgo.fhir.profiles_package import read_package
 from pgo.pieces import Tree, files_of, pieces, unpacked
 from pgo.settings import load as settings
@@ -50,8 +51,8 @@ def _must_be_usable(kept: Kept) -> None:
     for file, row in kept.rows.items():
         if row["resourceType"] == "StructureDefinition":
             try:
-                library.rules(row["url"])
-            except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as fault:
+                library.compile(row["url"])
+            except BROKEN as fault:
                 raise BadValue("this definition cannot be used", place=file) from fault
 
 

@@ -24,8 +24,8 @@ from pgo.fhir.profiles_slices import Sorter, about_bsn, bound, is_of
 from pgo.fhir.profiles_slices import holds as has_pattern
 from pgo.fhir.structure import MOST
 
-MOST_STEPS: Final = 400_000
-_MOST_WORK: Final = 400_000  # of all invariants of one resource together
+MOST_STEPS: Final = 100_000  # about a second
+_MOST_WORK: Final = 150_000  # of all invariants of one resource together
 _ONE_INVARIANT: Final = 50_000
 _DEEPEST: Final = 48
 _FHIRS_OWN: Final = f"{FHIR}/ValueSet/"
@@ -61,6 +61,8 @@ class Walk:
         """One value against one profile that is here."""
         rules = self.library.rules(url)
         at = (id(node.value), url)
+        if rules is None:
+            self.found.note("profile", "a definition that cannot be used", place, url)
         if rules is None or at in self.inside:
             return
         if len(self.inside) > _DEEPEST:

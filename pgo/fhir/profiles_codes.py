@@ -48,15 +48,20 @@ class ValueSets:
         self._systems: dict[str, dict[str, tuple[str, ...]] | None] = {}
         self._listed: dict[int, frozenset[str]] = {}
 
-    def has(self, url: str, system: str | None, code: str, *, deep: int = 0) -> Told:
-        """Whether a value set has a code.
+    def has(self, url: str, system: str | None, code: str) -> Told:
+        """Whether a value set has a code; not told when a definition is not in order.
 
         Args:
             url: of the value set.
             system: of the code; None for a plain code, whose system the value set says.
             code: itself.
-            deep: how many value sets it is in already.
         """
+        try:
+            return self._has(url, system, code, 0)
+        except (AttributeError, KeyError, TypeError):
+            return None
+
+    def _has(self, url: str, system: str | None, code: str, deep: int) -> Told:
         tree = self._definitions("ValueSet", url)
         if tree is None or deep > _DEEPEST:
             return None
@@ -81,7 +86,7 @@ class ValueSets:
 
     def _included(self, one: Tree, system: str | None, code: str, deep: int) -> Told:
         others = one.get("valueSet", [])  # STU3: a list too
-        inside = every(self.has(url, system, code, deep=deep + 1) for url in others)
+        inside = every(self._has(url, system, code, deep + 1) for url in others)
         if "system" not in one:
             return inside if others else None
         if system is not None and system != one["system"]:

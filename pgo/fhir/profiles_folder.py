@@ -12,6 +12,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -50,9 +51,14 @@ class Kept:
 
     def definition(self, file: str) -> Tree:
         """One definition, unpacked; numbers are int or Decimal."""
-        with zipfile.ZipFile(BytesIO(self.packed)) as packed:
-            tree: Tree = text.plain(text.reread(packed.read(file)))
+        tree: Tree = text.plain(text.reread(_opened(self.packed).read(file)))
         return tree
+
+
+@lru_cache(maxsize=64)
+def _opened(packed: bytes) -> zipfile.ZipFile:
+    """The directory of a package is read once."""
+    return zipfile.ZipFile(BytesIO(packed))
 
 
 def add(folder: Path, package: Package) -> Path:

@@ -20,6 +20,7 @@ from pgo.fhir.profiles_rules import Rule, compiled, overlaid
 Tree = dict[str, Any]
 
 BASE: Final = f"{FHIR}/StructureDefinition/"
+BROKEN: Final = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _PARTS: Final = re.compile(r"(\d+)")
 _MOST_BASES: Final = 32
 
@@ -81,11 +82,22 @@ class Library:
         return tail if tail in resources(self.release) or tail in _ABSTRACT else ""
 
     def rules(self, url: str) -> Rule | None:
-        """What a profile says, compiled; None when it is not here."""
+        """What a profile says, compiled; None when it is not here, or cannot be used."""
         if url not in self._rules:
-            elements = self._elements(url, _MOST_BASES) if self.is_profile(url) else None
-            self._rules[url] = compiled(elements) if elements is not None else None
+            try:
+                self._rules[url] = self.compile(url)
+            except BROKEN:
+                self._rules[url] = None
         return self._rules[url]
+
+    def compile(self, url: str) -> Rule | None:
+        """What a profile says; None when it is not here.
+
+        Raises:
+            one of BROKEN: it, or what it is based on, is no definition in order.
+        """
+        elements = self._elements(url, _MOST_BASES) if self.is_profile(url) else None
+        return compiled(elements) if elements is not None else None
 
     def _elements(self, url: str, bases: int) -> dict[str, Tree] | None:
         """The elements of a profile by id: its own whole, or what it adds to what it is based on.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .conftest import BASE, OWN, element, known, profile, tree
 
@@ -217,6 +219,7 @@ B = (element(f"{PART}:b"), element(f"{PART}:b.code.coding.code", fixedCode="b"))
 Z = (element(f"{PART}:z", min=1), element(f"{PART}:z.code.coding.code", fixedCode="z"))
 PATTERN_B = {"coding": [{"system": "http://c.test", "code": "b"}]}
 
+STRANGE = [None, True, 7, 1.5, "x", "*", [], {}, [{}], [[]], {"x": 1}]
 BY_TYPE = {"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"}
 
 SLICES = {
@@ -454,6 +457,35 @@ def test_a_version_is_that_version_and_none_is_the_newest(asked, wrong):
     one = tree(PATIENT | {"meta": {"profile": [f"{OWN}p{asked}"]}})
     found = known(new, old, trial).faults("r4", one)
     assert [issue.place for issue in found] == wrong
+
+
+def _spots(tree):
+    """Every member and place in a tree, with what holds it."""
+    for at, one in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield tree, at
+        if isinstance(one, dict | list):
+            yield from _spots(one)
+
+
+@given(
+    st.sampled_from([*SLICES]),
+    st.lists(st.tuples(st.integers(0), st.sampled_from(STRANGE)), min_size=1, max_size=4),
+)
+def test_a_definition_that_is_not_in_order_falls_over_nothing(case, changes):
+    made = copy.deepcopy(SLICES[case][0])
+    made["differential"]["element"] += [copy.deepcopy(one[0]) for one in TABLE.values()]
+    for number, strange in changes:
+        spots = [*_spots(made["differential"])]
+        holder, at = spots[number % len(spots)]
+        holder[at] = copy.deepcopy(strange)
+    found = known(made, VALUES).check("r4", tree(OBSERVATION), [f"{OWN}p"])
+    assert {one.severity for one in found} <= {"error", "information", "warning"}
+
+
+def test_a_definition_that_cannot_be_used_is_a_note(held):
+    made = profile("Patient", element("Patient.photo", min=1, type=[7]))
+    assert held(PATIENT, made) == []
+    assert "cannot be used" in held(PATIENT, made, severity="information")[0][2]
 
 
 def test_of_a_resource_with_countless_faults_fifty_are_told(held):
