@@ -20,7 +20,7 @@ ROOMS = {
     "authlib": ("pgo/oauth/",),
     "fastapi": (
         *("pgo/app.py", "pgo/framework.py", "pgo/regie_routes.py", "pgo/witness.py"),
-        *("pgo/sharing_routes.py", "pgo/notice_routes.py"),
+        *("pgo/sharing_routes.py", "pgo/notice_routes.py", "pgo/question_routes.py"),
         *("pgo/oauth/", "pgo/bench"),
         "pgo/commands/bench.py",
     ),
