@@ -75,6 +75,7 @@ class Image:
             ValueError: kept by another version of this program; rebuild from the log.
         """
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        tables.functions(self.db)
         if kept is not None:
             self.db.deserialize(kept)
             self.db.execute("PRAGMA temp_store=MEMORY")

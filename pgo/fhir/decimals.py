@@ -19,6 +19,8 @@ DIGITS: Final = 64
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _MIDDLE: Final = 5000
+_SIZE: Final = 4
+_KEY: Final = re.compile(r"2(\d{5,})|0(\d{5,})~", re.ASCII)
 _REACH: Final = 4000
 _TURN: Final = str.maketrans("0123456789", "9876543210")
 _EXACT: Final = Context(prec=1000)
@@ -45,6 +47,19 @@ def just_above(key_: str) -> str:
 def just_below(key_: str) -> str:
     """A key between this one and every smaller number's."""
     return f"{key_[:-1]}{chr(ord(key_[-1]) - 1)}~"
+
+
+def number(key_: str) -> Decimal | None:
+    """The number of a key that `key` made; None for an edge or anything else."""
+    found = _KEY.fullmatch(key_)
+    if key_ == "1":
+        return Decimal(0)
+    if found is None:
+        return None
+    text = (found[1] or found[2]).translate({} if found[1] else _TURN)
+    size, digits = int(text[:_SIZE]) - _MIDDLE, text[_SIZE:]
+    plain = Decimal((0 if found[1] else 1, tuple(map(int, digits)), 0))
+    return plain.scaleb(size - len(digits) + 1, _EXACT)
 
 
 def read(lexeme: str) -> Decimal:

@@ -33,7 +33,7 @@ _ORDERED: Final = {
     "date": ("lo", "lo"),
     "period": ("lo", "lo"),
     "number": ("lo", "hi"),
-    "quantity": ("lo", "hi"),
+    "quantity": ("canonical(x.lo, x.sys, x.code)", "canonical(x.hi, x.sys, x.code)"),
     "reference": ("coalesce(x.type || '/' || x.id, x.url)",) * 2,
     "uri": ("v", "v"),
 }

@@ -14,11 +14,13 @@ Numbers and quantities are intervals of keys (`pgo.fhir.decimals`), dates of mic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 from zlib import crc32
+
+from pgo.fhir import decimals, units
 
 Rows = dict[str, list[Any]]
 
@@ -72,6 +74,11 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
         """Run one statement."""
 
+    def create_function(
+        self, name: str, narg: int, func: Callable[..., Any], /, *, deterministic: bool = ...
+    ) -> None:
+        """Make a function that SQL may call."""
+
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
         """Run one statement for each row."""
 
@@ -88,6 +95,36 @@ def system_number(system: str | None) -> int | None:
     if not system:
         return None if system is None else 0
     return int.from_bytes(blake2b(system.encode(), digest_size=8).digest(), signed=True)
+
+
+@lru_cache(maxsize=65_536)
+def canonical(key: str | None, system: int | None, code: str | None) -> str | None:
+    """The key of a quantity in its kind's own unit, so that grams and kilograms sort as they weigh.
+
+    `key` is that of a number (`pgo.fhir.decimals`) or just beside one, `system` as in the image.
+    What is of no unit that is known here keeps its key.
+    """
+    unit = units.table().get(code) if code and key and system in _UCUM else None
+    if unit is None or key is None:
+        return key
+    for beside, plain in ((str, key), (decimals.just_above, key[:-1]), (_below, _above(key))):
+        exact = decimals.number(plain)
+        if exact is not None:
+            return beside(decimals.key(units.settled(exact, unit)))
+    return key
+
+
+def _above(key: str) -> str:
+    """The key that this one is just below of, if it is that of a number above zero."""
+    return f"{key[:-2]}{chr(ord(key[-2]) + 1)}" if len(key) > 1 and key[-1] == "~" else ""
+
+
+_below: Final = decimals.just_below
+
+
+def functions(connection: Connection) -> None:
+    """Give a connection what the SQL of a search calls: `canonical`."""
+    connection.create_function("canonical", 3, canonical, deterministic=True)
 
 
 def insert(connection: Connection, rid: int, rows: Mapping[str, Sequence[Any]]) -> None:
@@ -113,6 +150,7 @@ def _cells(name: str, row: Sequence[Any]) -> Sequence[Any]:
     return (*row[1 : _WIDTH[name]], group)
 
 
+_UCUM: Final = frozenset(map(system_number, units.SYSTEMS))
 _WIDTH: Final = {name: columns.count(",") + 2 for name, columns in _COLUMNS.items()}
 
 

@@ -107,6 +107,13 @@ def alike(code: str) -> tuple[tuple[Unit, tuple[str, ...]], ...]:
     return tuple((one, tuple(codes)) for one, codes in found.items())
 
 
+def settled(number: Decimal, unit: Unit) -> Decimal:
+    """A number of a unit in the own unit of its kind; to 50 digits where it recurs."""
+    exact = Fraction(number) * unit.factor + unit.offset
+    with localcontext(_ROUND):
+        return Decimal(exact.numerator) / Decimal(exact.denominator)
+
+
 def turned(number: Decimal, unit: Unit, into: Unit) -> Decimal:
     """A number of one unit in another of the same kind; exact, or to 50 digits where it recurs."""
     if unit == into:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgo.fhir import units
+from pgo.fhir import decimals, tables, units
 
 UCUM = "http://unitsofmeasure.org"
 CODES = sorted(units.table())
@@ -153,3 +153,63 @@ def test_the_parts_of_a_composite_know_units_too(r4):
     r4.put(tree)
     assert r4.ask("Observation", ("code-value-quantity", f"x$1500|{UCUM}|mg")) == ["a"]
     assert r4.ask("Observation", ("code-value-quantity", f"x$1500|{UCUM}|g")) == []
+
+
+# --- in order ------------------------------------------------------------------------------------
+
+NUMBERS = st.decimals(-10_000, 10_000, places=4, allow_nan=False)
+EDGES = (str, decimals.just_above, decimals.just_below)
+
+
+def canonical(number, code, edge=str):
+    return tables.canonical(edge(decimals.key(number)), tables.system_number(UCUM), code)
+
+
+@given(st.sampled_from(CODES), NUMBERS, NUMBERS, st.data())
+def test_keys_of_one_kind_are_in_order_whatever_their_units(code, one, other, data):
+    unit = units.table()[code]
+    like = data.draw(st.sampled_from([c for c in CODES if units.table()[c].kind == unit.kind]))
+    left = Fraction(one) * unit.factor + unit.offset
+    right = Fraction(other) * units.table()[like].factor + units.table()[like].offset
+    keys = (canonical(one, code), canonical(other, like))
+    if abs(left - right) > max(abs(left), abs(right)) / 10**40:
+        assert (left < right) == (keys[0] < keys[1])
+
+
+@given(NUMBERS, st.sampled_from(CODES))
+def test_what_is_just_beside_a_number_stays_beside_it(number, code):
+    exact, above, below = (canonical(number, code, edge) for edge in EDGES)
+    assert exact < above
+    if number > 0:
+        assert below < exact
+
+
+@given(st.decimals(-(10**300), 10**300, allow_nan=False))
+def test_a_key_tells_its_number(number):
+    assert decimals.number(decimals.key(number)) == number
+
+
+@pytest.mark.parametrize("key", [None, "", "~", "2", "25000", "x", "1!", "0~"])
+def test_what_is_no_number_keeps_its_key(key):
+    assert decimals.number(key or "") is None
+    assert tables.canonical(key, tables.system_number("http://u"), "mg") == key
+    assert tables.canonical(key, tables.system_number(UCUM), "onbekend") == key
+
+
+def weight(id_, value, code, system=UCUM):
+    quantity = {"value": value, "code": code, "system": system}
+    code_ = {"text": "gewicht"}
+    made = {"resourceType": "Observation", "id": id_, "status": "final", "code": code_}
+    return {**made, "valueQuantity": quantity}
+
+
+def test_a_search_sorts_by_what_was_measured_and_not_by_its_number(r4):
+    grams, pounds = weight("grams", 900, "g"), weight("pounds", 3, "[lb_av]")
+    r4.put(weight("kilos", 1, "kg"), grams, pounds, weight("tons", 0.5, "t"))
+    assert r4.ask("Observation", ("_sort", "value-quantity")) == [
+        "grams",
+        "kilos",
+        "pounds",
+        "tons",
+    ]
+    assert r4.ask("Observation", ("_sort", "-value-quantity"))[0] == "tons"

@@ -36,6 +36,7 @@ class World:
     def __init__(self, release="r4"):
         self.release = release
         self.db = sqlite3.connect(":memory:")
+        tables.functions(self.db)
         self.db.executescript(RES + tables.DDL)
 
     def close(self):
