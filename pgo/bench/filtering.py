@@ -52,7 +52,7 @@ def filtering(stand: Stand) -> list[Row]:
             _way(dossier, query, lambda: _of(house, dossier, _WHOLE), RESULTS),
             _way(dossier, query, lambda: _of(house, dossier, _PART_ONLY), None),
         ]
-        bare, whole, part = await _in_turns(ways, 50 if stand.quick else 300)
+        bare, whole, part = await _in_turns(ways, 20 if stand.quick else 300)
         return [
             Row("search of 5,000 rows without consent, our own time", bare, "ms"),
             Row("the same, decided for somebody who sees them all", whole, "ms"),
