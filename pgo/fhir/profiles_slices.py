@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgo.fhir import bsn
+from pgo.fhir.elements import resources
 from pgo.fhir.paths import type_of
 from pgo.fhir.profiles_codes import Told, either, every
 from pgo.fhir.profiles_library import Library
@@ -23,6 +24,7 @@ from pgo.fhir.profiles_rules import Rule, Slicing, Type
 _STEP: Final = re.compile(r"(extension|ofType)\('?([^')]*)'?\)|(resolve)\(\)|(\$this)|([\w\[\]]+)")
 _DEEPEST: Final = 24
 _OPEN: Final = frozenset({"Resource", "DomainResource", ""})
+_QUANTITIES: Final = frozenset({"Age", "Count", "Distance", "Duration", "MoneyQuantity"})
 _URL: Final = Slicing((("value", "url"),), "open", ordered=False)
 _TYPE: Final = Slicing((("type", "$this"),), "open", ordered=False)
 Steps = tuple[tuple[str, str], ...]
@@ -190,9 +192,11 @@ class Sorter:
     def refers(self, types: list[Type] | tuple[Type, ...], node: Node) -> Told:
         """Whether a reference is to one of the types that may be referred to."""
         found = type_of(node.value, self.root.value)
+        if found not in resources(self.library.release):  # `https://host/API/1` names no type
+            return None
         allowed = [self.library.type_of(one) for type_ in types for one in type_.targets]
-        if not allowed or not found or not _OPEN.isdisjoint(allowed):
-            return None if not found or "" in allowed else True
+        if not allowed or not _OPEN.isdisjoint(allowed):
+            return None if "" in allowed else True
         return found in allowed
 
     def _profiled(self, slice_: Rule, steps: Steps, node: Node) -> Told:
@@ -224,6 +228,8 @@ def holds(pattern: Any, value: Any) -> bool:
 def is_of(types: list[Type] | tuple[Type, ...], node: Node) -> bool:
     """Whether a value is of one of these types."""
     codes = {one.code for one in types}
+    if node.kind in _QUANTITIES and "Quantity" in codes:
+        return True
     return not _OPEN.isdisjoint(codes) or node.kind in codes or node.kind.partition(".")[1] == "."
 
 

@@ -38,7 +38,6 @@ KNOWN = {
     "DeviceUseStatement-example.json": "DeviceUseStatement.reasonReference[0].reference",
     "MedicationRequest-medrx0301.json": "MedicationRequest.dispenseRequest.performer.reference",
     "Observation-clinical-gender.json": "Observation.performer[0].reference",
-    "OrganizationAffiliation-orgrole1.json": "OrganizationAffiliation.network[0].reference",
 }
 
 

@@ -160,6 +160,21 @@ def test_what_a_profile_says_is_asked(held, case):
 
 
 @pytest.mark.parametrize(
+    ("reference", "good"),
+    [("Patient/1", True), ("Location/1", False), ("https://h.test/fhir/Location/1", False),
+     ("https://h.test/API/1", True), ("urn:uuid:6f1a5c34-5f1c-4b8e-9f07-1b2f3c4d5e6f", True),
+     ("#p", True), ("#l", False), (None, True)],
+)  # fmt: skip
+def test_what_a_reference_is_to_is_told_by_its_words(held, reference, good):
+    target = [{"code": "Reference", "targetProfile": [f"{BASE}Patient"]}]
+    inside = [{"resourceType": "Patient", "id": "p"}, {"resourceType": "Location", "id": "l"}]
+    subject = {"reference": reference} if reference else {"display": "x"}
+    one = OBSERVATION | {"subject": subject, "contained": inside}
+    wrong = held(one, profile("Observation", element(f"{OBS}.subject", type=target)))
+    assert [place for _, place, _ in wrong] == ([] if good else ["Observation.subject.reference"])
+
+
+@pytest.mark.parametrize(
     ("expression", "good"),
     [
         ("note.count() = 2", True),
