@@ -27,7 +27,7 @@ from pgo.house import House
 from pgo.moment import instant, micros
 from pgo.regie import FROZEN, Regie
 from pgo.shared import subject_name
-from pgo.standing import may_propose
+from pgo.standing import may_propose, within_bounds
 from pgo.world import Rules, rules_of
 
 SECONDS: Final = 7 * 86_400
@@ -62,8 +62,9 @@ class Invites(Regie):
             expires = micros(self._parts.clock()) // 1_000_000 + SECONDS
             value = {**kept, "status": _OPEN, "expires": instant(expires * 1_000_000)}
 
-            def build(_: Rules) -> tuple[Rule, ...]:
+            def build(rules: Rules) -> tuple[Rule, ...]:
                 self._widened(call, "")
+                self._within(rules, value, self.caller.person)
                 return (Rule("invite", id_, value),)
 
             self._parts.count("invite", self.caller.person)
@@ -191,6 +192,11 @@ class Invites(Regie):
         if kind != kept["kind"] or caller.person in {kept["by"], rules.subject.id}:
             raise InvalidGrant(_NOT_GOOD, place="code")
 
+    def _within(self, rules: Rules, kept: dict[str, Any], who: str) -> None:
+        whose = {"id": _GUEST, "client": rules.subject.id, "by": who, "to_who": _GUEST}
+        grant = reading.grant({**kept["grant"], **whose})
+        within_bounds(self.held_verdict.world, rules.subject, grant, self._parts.clock())
+
     def _still_given(self, call: Call, rules: Rules, kept: dict[str, Any]) -> str:
         """Whether who invited may still give this; what it waits for, or "" for nothing."""
         world = self.held_verdict.world
@@ -200,6 +206,7 @@ class Invites(Regie):
         call.because(alone)
         if self.dossier.image.rule(*FROZEN):
             raise InvalidGrant(_NOT_GOOD, place="code")
+        self._within(rules, kept, who)
         if alone.permit:
             return ""
         if may_propose(world, rules.subject, who, guest, now).permit:

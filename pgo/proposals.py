@@ -19,7 +19,7 @@ from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Conflict, Forbidden, Missing, NotFound
 from pgo.moment import instant
 from pgo.regie import Regie
-from pgo.standing import agrees_as_parent, may_propose
+from pgo.standing import agrees_as_parent, may_propose, within_bounds
 from pgo.world import Rules, rules_of
 
 LONGEST: Final = timedelta(days=92)
@@ -82,6 +82,8 @@ class Proposals(Regie):
         if self._completes(call, rules, kept):
             return {**made, "status": "active", "waits": ""}
         waits = self._widened(call, str(kept["to_who"]), str(kept["id"]))
+        mine = reading.grant(_plain(kept | {"by": me}))
+        within_bounds(self.held_verdict.world, rules.subject, mine, self._parts.clock())
         if waits and me == kept.get("proposed_by"):
             raise Forbidden("the other party has to agree to this")
         if waits:

@@ -21,13 +21,13 @@ from pgo.call import Call
 from pgo.caller import Caller
 from pgo.consent import reading, sound
 from pgo.consent.decide import decide
-from pgo.consent.model import SEALS, Decision, Grant, Person, Resource
+from pgo.consent.model import SEALS, Decision, Grant, Level, Person, Resource
 from pgo.consent.words import summary
 from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.moment import instant
-from pgo.standing import claimed, may_end, sent_relation
+from pgo.standing import claimed, may_end, sent_relation, within_bounds
 from pgo.store.contract import NotNext, Store
 from pgo.world import SUBJECT, Rules, rules_of
 
@@ -57,9 +57,10 @@ class Regie(Door):
             await self._may_read(call, _CONSENTS)
             image, rules = self.dossier.image, rules_of(self.dossier, self._parts.policy)
             found = {kind: _listed(image.rules(kind)) for kind in _LISTED}
-            words = await self._words(rules)
-            for grant in found["grant"]:
-                grant["samenvatting"] = words.get(grant["id"], "")
+            for easy, name in ((False, "samenvatting"), (True, "eenvoudig")):
+                words = await self._words(rules, easy=easy)
+                for grant in found["grant"]:
+                    grant[name] = words.get(grant["id"], "")
             found["notice"] = _listed(image.rules("notice"))
         return found
 
@@ -75,10 +76,17 @@ class Regie(Door):
         shown = [without(entry, hidden, SEALS) for entry in entries] if hidden else entries
         return [entry for entry in shown if entry is not None], titles
 
-    async def _words(self, rules: Rules) -> dict[str, str]:
-        """Each grant in plain Dutch, with names people know."""
-        names = await self._parts.people.names({grant.grantee.id for grant in rules.grants})
-        return {grant.id: summary(grant, names) for grant in rules.grants}
+    async def _words(self, rules: Rules, *, easy: bool = False) -> dict[str, str]:
+        """Each grant in plain Dutch, with names and kinds people know; `easy`: easier still."""
+        ids = {grant.grantee.id for grant in rules.grants}
+        names, kinds = await self._parts.people.names(ids), {}
+        for id_ in {one.to_who for one in rules.grants if one.grantee.level == Level.PERSON}:
+            found = await self._parts.people.person(id_)
+            kinds[id_] = found.kind if found is not None else ""
+        return {
+            one.id: summary(one, names, kinds.get(one.to_who, ""), easy=easy)
+            for one in rules.grants
+        }
 
     async def _may_read(self, call: Call, facet: Facet) -> None:
         await self.known(call)
@@ -149,7 +157,9 @@ class Regie(Door):
                 self._decided(call, "delen", resource, grant_to=grant.to_who)
             return ""
         if grant.effect == "permit":
-            return self._widened(call, grant.to_who)
+            waits = self._widened(call, grant.to_who)
+            within_bounds(self.held_verdict.world, rules.subject, grant, self._parts.clock())
+            return waits
         self._beheren(call, target="deny", restrictive=True, grant_to=grant.to_who)
         return ""
 

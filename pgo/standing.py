@@ -114,6 +114,19 @@ def may_propose(
     )
 
 
+def within_bounds(world: World, client: Person, grant: Grant, at: datetime) -> None:
+    """Who represents the client gives no more than he represents him for: no half grants.
+
+    Raises:
+        Forbidden: the grant reaches further.
+    """
+    bases = representation.bases(world, client, grant.by, at)
+    if grant.by == client.id or not bases:
+        return
+    if not any(each.categories is None or grant.contained <= each.categories for each in bases):
+        raise Forbidden("this is outside what you represent the client for")
+
+
 def agrees_as_parent(world: World, client: Person, who: str, at: datetime) -> bool:
     """Whether somebody is a parent or voogd with gezag of a child of 12-15, confirmed or not.
 

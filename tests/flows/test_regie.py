@@ -130,7 +130,9 @@ async def test_the_mentor_gives_but_not_to_himself_and_not_beyond_his_bounds(ins
     tag = {"system": "https://pgo.example/fhir/CodeSystem/categorie", "code": "dagboek"}
     sent = diary | {"meta": {"tag": [tag]}}
     await inside.call("anna", "POST", "/fhir/r4/Observation", json=sent)
-    await made(inside, "mo", **permit(inside.anna.person("nina"), categories=["dagboek"]))
+    for categories in (["dagboek"], ["behandeling", "dagboek"], ["financieel"]):
+        sent = permit(inside.anna.person("nina"), categories=categories)
+        assert (await inside.call("mo", "POST", GRANTS, json=sent)).status_code == 403
     assert await count(inside, "nina", "Observation") in {None, 0}
     assert await count(inside, "anna", "Observation") == 1
 

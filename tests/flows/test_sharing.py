@@ -258,6 +258,12 @@ async def test_who_may_not_give_may_not_invite(inside):
         assert answer.status_code == 400, sent
 
 
+async def test_nobody_invites_to_more_than_he_represents_for(inside):
+    sent = {"effect": "permit", "categories": ["medicatie", "financieel"], "soort": "naaste"}
+    assert (await inside.call("mo", "POST", INVITES, json=sent)).status_code == 403
+    assert (await inside.call("anna", "POST", INVITES, json=sent)).status_code == 201
+
+
 # --- asking for access ---------------------------------------------------------------------------
 
 
