@@ -544,3 +544,12 @@ async def test_a_seal_is_told_in_the_security_of_what_it_lies_on(visited):
     assert answer.status_code == 200
     await visited.call("anna", "POST", "/zegels", json=seal | {"label": ""})
     assert "security" not in (await visited.call("anna", "GET", path)).json()["meta"]
+
+
+async def test_the_list_of_grants_says_each_in_words_and_in_easier_ones(inside):
+    await grant(inside, "kim", categories=["zorgplan", "afspraken"], actions=["lezen", "toevoegen"])
+    kept = (await inside.call("anna", "GET", GRANTS)).json()["grant"][0]
+    start = "Kim Berg (copiloot) mag uw zorgplan en afspraken lezen en erbij schrijven."
+    assert kept["samenvatting"].startswith(start)
+    assert kept["eenvoudig"].startswith("Kim Berg (copiloot) mag lezen. Erbij schrijven mag ook.")
+    assert "Niet: " in kept["samenvatting"]
