@@ -107,6 +107,7 @@ class Server:
         """Open the house; after this requests are answered."""
         limits = {
             "emergency": rates.EMERGENCY,
+            "failed": rates.FAILED,
             "invite": rates.INVITE,
             "code": rates.CODE,
             "writes": rates.writes(self._settings),
@@ -326,6 +327,7 @@ def _oauth(house: House) -> OAuthParts:
         patient_of=patient_of,
         fhir_user_of=fhir_user_of,
         development_login=house.settings.development_login,
+        count=house.parts.count,
         known=lambda cap: is_known(cap, house.parts.dossiers.searches),
     )
 

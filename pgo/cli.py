@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pgo.commands import (
+    apps,
     bench,
     consent,
     deciding,
@@ -28,7 +29,7 @@ app.command("import")(dossier.import_)
 app.command("export")(dossier.export)
 app.command("approve")(dossier.approve_)
 app.add_typer(registry.accounts, name="account")
-app.add_typer(registry.apps, name="app")
+app.add_typer(apps.app, name="app")
 app.add_typer(registry.providers, name="provider")
 registry.providers.command("assert")(tokens.assertion)
 app.add_typer(registry.links, name="link")

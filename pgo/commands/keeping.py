@@ -15,13 +15,14 @@ from pgo.dossier.seal import SYSTEM
 from pgo.errors import BadValue
 from pgo.house import House
 from pgo.keyfile import make_key, read_key
+from pgo.oauth.signing import Signing
 from pgo.office import dossiers
 from pgo.rotation import rotate
 from pgo.settings import load
 from pgo.strict import check
 
 audit = typer.Typer(no_args_is_help=True, help="Check the audit trail.")
-keys = typer.Typer(no_args_is_help=True, help="The deployment's key.")
+keys = typer.Typer(no_args_is_help=True, help="The deployment's key, and the keys it signs with.")
 
 
 @audit.command("verify")
@@ -95,3 +96,21 @@ def rotated(
 
     done = with_house(work, found, fresh)
     show({**done, "next": f"set PGO_KEY_FILE={path}, then start the servers"}, as_json=as_json)
+
+
+@keys.command("sign")
+def signs(
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Others know the old keys: publish them no longer.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make new keys to sign id_tokens with; the old ones stay published until those have ended."""
+
+    async def work(house: House) -> dict[str, Any]:
+        signing = Signing(house.store, house.registry_box, house.tokens.now)
+        made = await signing.rotate(leaked=leaked)
+        await house.note("keys", person="beheer", note="sign-leaked" if leaked else "sign")
+        return {"made": made, "published": len((await signing.published())["keys"])}
+
+    show(with_house(work), as_json=as_json)

@@ -1,4 +1,4 @@
-"""pgo account, app, provider, link: who and what is registered."""
+"""pgo account, provider, link: who is registered; apps are in `pgo.commands.apps`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from pgo.consent import reading
 from pgo.errors import BadValue, NotFound
 from pgo.house import House
 from pgo.links import link, make_code
-from pgo.oauth.clients import App, Provider
+from pgo.oauth.clients import Provider
 from pgo.office import Office, must_exist
 from pgo.registry import Account, Organisation, grown
 
-apps = typer.Typer(no_args_is_help=True, help="Apps of people.")
 providers = typer.Typer(no_args_is_help=True, help="Systems of care providers.")
 accounts = typer.Typer(no_args_is_help=True, help="People.")
 links = typer.Typer(no_args_is_help=True, help="Links between providers and dossiers.")
@@ -30,52 +29,6 @@ Many = list[str]
 
 async def _note(house: House, what: str, key: str) -> None:
     await house.note(what, person="beheer", note=key)
-
-
-@apps.command("add")
-def app_add(
-    client_id: str,
-    name: Annotated[str, typer.Option(help="Name people see.")],
-    redirect: Annotated[Many, typer.Option(help="Exact redirect address; may be repeated.")],
-    scope: Annotated[str, typer.Option(help="The most it may be granted, space separated.")],
-    origin: Annotated[Many | None, typer.Option(help="Web origin for CORS.")] = None,
-    jwks: Annotated[Path | None, typer.Option(help="Public keys (JWKS), if confidential.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Register an app."""
-
-    async def work(house: House) -> dict[str, Any]:
-        entry = App(
-            client_id, name, tuple(redirect), scopes=tuple(scope.split()),
-            origins=tuple(origin or ()), jwks=json_file(jwks) if jwks else None,
-        )  # fmt: skip
-        await house.registry.keep_app(entry)
-        await _note(house, "app", client_id)
-        return {"app": client_id}
-
-    show(with_house(work), as_json=as_json)
-
-
-@apps.command("list")
-def app_list(as_json: AsJson = False) -> None:
-    """All apps."""
-
-    async def work(house: House) -> list[dict[str, Any]]:
-        return [_short(asdict(one)) for one in await house.registry.apps()]
-
-    show(with_house(work), as_json=as_json)
-
-
-@apps.command("disable")
-def app_disable(client_id: str, as_json: AsJson = False) -> None:
-    """Refuse an app and every token it has, from now on."""
-
-    async def work(house: House) -> dict[str, str]:
-        await house.registry.change(App, client_id, lambda one: replace(one, disabled=True))
-        await _note(house, "app", client_id)
-        return {"disabled": client_id}
-
-    show(with_house(work), as_json=as_json)
 
 
 @providers.command("add")

@@ -66,6 +66,7 @@ class Parts:
     Attributes:
         issuer: public address without a last slash; https, or http on a loopback address.
         development_login: offer the page that lists the demo people.
+        count: takes one from a named limit of somebody, or raises TooMany.
         known: whether the search restrictions in scopes are searches of our FHIR releases.
         proofs, signing, keysets: checks of possession, our own keys, keys of clients.
         limiter: threads for authlib's grants; their own, so that sign-ins never hold up reads.
@@ -82,6 +83,7 @@ class Parts:
     fhir_user_of: FhirUserOf
     development_login: bool = False
     known: Callable[[Cap], bool] = lambda _: True
+    count: Callable[[str, str], None] = lambda _limit, _who: None
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     proofs: Proofs = field(init=False)
     signing: Signing = field(init=False)

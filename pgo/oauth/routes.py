@@ -9,12 +9,13 @@ written per call, before the answer.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from pgo.errors import Missing, PgoError, ScopeTooSmall
+from pgo.errors import InvalidClient, InvalidGrant, Missing, PgoError, ScopeTooSmall
 from pgo.oauth import pages
 from pgo.oauth.assertion import unproved
 from pgo.oauth.clients import App, Provider
@@ -30,6 +31,7 @@ from pgo.oauth.tokens import Grant, generation_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 KEYS_KEPT = {"Cache-Control": "public, max-age=300"}
+_IPV4, _IPV4_BITS, _IPV6_BITS = 4, 24, 48
 Form = dict[str, str]
 Work = Callable[[Form, Request], Awaitable[Response]]
 
@@ -152,14 +154,29 @@ async def _written(parts: Parts, event: str, request: Request, work: Work) -> Re
     """The answer to a form; a refusal, or a crash, is written down before it is given."""
     form: Form = {}
     try:
-        form = await form_of(request)
-        return await work(form, request)
+        try:
+            form = await form_of(request)
+            return await work(form, request)
+        except (InvalidClient, InvalidGrant):
+            parts.count("failed", network_of(request))
+            raise
     except Exception as refused:
         app = await parts.registry.client(form.get("client_id", ""))
         name = "" if app is None else app.client_id
         detail = refused.oauth if isinstance(refused, PgoError) else "server_error"
         await parts.note(event, app=name, outcome="refused", detail=detail)
         raise
+
+
+def network_of(request: Request) -> str:
+    """The network a request comes from: the first 24 bits of IPv4, 48 of IPv6."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return ""
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    bits = _IPV4_BITS if mapped.version == _IPV4 else _IPV6_BITS
+    return str(ip_network((mapped, bits), strict=False))
 
 
 async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, Any]:

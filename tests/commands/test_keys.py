@@ -113,3 +113,12 @@ def test_strict_does_not_rotate_to_a_development_key(strict, file):
     said = strict("keys", "rotate", file("dev.key", "development:" + "A" * 43 + "="))
     assert said.code == 1
     assert "FILE: strict refuses a development key" in said.err
+
+
+def test_keys_that_sign_are_made_anew_and_dropped_when_they_leaked(pgo):
+    first = pgo("keys", "sign", "--json").json
+    assert (len(first["made"]), first["published"]) == (2, 2)
+    second = pgo("keys", "sign", "--json").json
+    assert second["published"] == 4
+    assert not set(first["made"]) & set(second["made"])
+    assert pgo("keys", "sign", "--leaked", "--json").json["published"] == 2

@@ -6,6 +6,7 @@ import stat
 
 import orjson
 import pytest
+from joserfc.jwk import ECKey
 
 from pgo.store.contract import NotNext
 from pgo.store.sqlite import SqliteStore
@@ -73,6 +74,50 @@ def test_apps_are_added_listed_and_disabled(pgo):
     assert pgo("app", "list", "--json").json[0]["disabled"]
     clash = pgo("provider", "add", "o-1", "--name", "O", "--client-id", "app-1", "--make-key", "k")
     assert clash.code == 1
+
+
+def keys(path, kid):
+    made = ECKey.generate_key("P-256", {"kid": kid, "alg": "ES256"})
+    path.write_bytes(orjson.dumps({"keys": [made.as_dict(private=False)]}))
+    return path
+
+
+def test_an_app_with_the_strict_profile_gets_new_keys(pgo, tmp_path):
+    strict = ("app", "add", "app-2", *APP[3:], "--profile", "fapi", "--algorithm", "ES256")
+    assert "profile" in pgo(*strict).err
+    assert pgo(*strict, "--jwks", keys(tmp_path / "one", "k1")).code == 0
+    (row,) = pgo("app", "list", "--json").json
+    assert (row["profile"], row["confidential"]) == ("fapi", True)
+    turn = ("app", "rotate", "app-2", "--json")
+    second = keys(tmp_path / "two", "k2")
+    done = {"rotated": "app-2", "tokens_ended": False}
+    assert pgo(*turn, "--jwks", second).json == done
+    assert pgo(*turn, "--jwks", second, "--leaked").json == done | {"tokens_ended": True}
+    assert pgo(*turn, "--jwks-uri", "https://app.example/keys").json == done
+    assert pgo("app", "list", "--json").json[0]["jwks_uri"] == "https://app.example/keys"
+    assert pgo(*turn).code == 2
+    assert "jwks_uri" in pgo(*turn, "--jwks-uri", "http://app.example/keys").err
+    assert "no such app" in pgo("app", "rotate", "niets", "--jwks", second).err
+
+
+def test_a_public_app_has_no_keys_to_replace(pgo, tmp_path):
+    assert pgo(*APP).code == 0
+    said = pgo("app", "rotate", "app-1", "--jwks", keys(tmp_path / "one", "k1"))
+    assert (said.code, said.out) == (1, "")
+    assert "has no keys" in said.err
+
+
+def test_a_resource_server_is_an_app_without_redirect_address(pgo, tmp_path):
+    add = ("app", "add", "server-1", "--name", "Server", "--jwks", keys(tmp_path / "one", "k1"))
+    assert "--redirect" in pgo(*add).err
+    assert pgo(*add, "--introspects").code == 0
+
+
+def test_a_search_restriction_must_be_a_search(pgo):
+    scope = ("--scope", "patient/Observation.rs?category=x patient/Observation.rs?nonsense=x")
+    said = pgo(*APP[:-2], *scope)
+    assert "--scope" in said.err
+    assert pgo(*APP[:-2], scope[0], scope[1].split()[0]).code == 0
 
 
 def test_a_provider_gets_a_key_that_only_he_can_read(pgo, tmp_path):

@@ -140,7 +140,7 @@ def test_no_registry_host_or_path_of_a_machine_is_written_down():
 def _kept(path: Path) -> bool:
     parts = path.relative_to(ROOT).parts
     hidden = any(part.startswith(".") and part != ".ci" for part in parts)
-    built = {"__pycache__", "var", "build"} & set(parts) or "egg-info" in path.as_posix()
+    built = {"__pycache__", "var", "build", "node_modules"} & set(parts) or "egg-info" in path.as_posix()
     return path.is_file() and not hidden and not built and path != Path(__file__).resolve()
 
 
