@@ -5,8 +5,9 @@ or whatever else refers to it that the caller may read. Unlike other supporting 
 closed to everybody but the client when all that refers to it is hidden, also to who represents
 him. One that nothing refers to is there for the client and for who brought it.
 
-A `securityContext` only ever narrows: what it names must be visible as well. Other than R4 says,
-it opens nothing by itself but what the same caller's document would open.
+What a `securityContext` names must be visible as well; it counts as a document that refers to the
+Binary. The Patient does not: everybody who reads anything here may read him, so as a context he
+would open too much (R4 would let him).
 """
 
 from __future__ import annotations
