@@ -28,7 +28,7 @@ def check(settings: Settings) -> bytes:
 
 def problems(settings: Settings) -> tuple[Issue, ...]:
     """One issue for each setting that is in the way."""
-    found = [*_issuer(settings), *_unsafe(settings)]
+    found = [*_issuer(settings), *_mail(settings), *_unsafe(settings)]
     try:
         load_key(settings)
     except BadValue as fault:
@@ -50,6 +50,12 @@ def _issuer(settings: Settings) -> list[Issue]:
     else:
         text = "not a public address; give https://host without a last slash"
     return [Issue("value", text, "PGO_ISSUER")]
+
+
+def _mail(settings: Settings) -> list[Issue]:
+    if not settings.smtp_host or "@" in settings.mail_from:
+        return []
+    return [Issue("value", "mail needs an address it comes from; give one", "PGO_MAIL_FROM")]
 
 
 def _unsafe(settings: Settings) -> list[Issue]:

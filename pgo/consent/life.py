@@ -160,7 +160,7 @@ def _birthdays(client: Person, people: frozenset[str]) -> Iterable[_Event]:
     for kind, years in ((TWELVE, 12), (SIXTEEN, 16), (EIGHTEEN, 18)):
         day = ages.birthday(client.birth, years)
         if day is not None:
-            marks = (day - _MONTH, day)
+            marks: tuple[datetime, ...] = (day - _MONTH, day)
             if kind == EIGHTEEN:
                 marks = (_half_a_year_before(day), *marks)
             yield _Event(kind, day, marks, people)

@@ -121,3 +121,22 @@ def test_a_development_key_from_the_environment_is_refused_as_well(strict, monke
     assert said.code == 2
     assert "PGO_KEY: strict refuses a development key" in said.err
     assert "AAAA" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("chosen", "place"),
+    [
+        ({"PGO_WEBHOOK_PRIVATE": "true"}, "PGO_WEBHOOK_PRIVATE"),
+        (
+            {"PGO_SMTP_HOST": "m", "PGO_SMTP_TLS": "none", "PGO_MAIL_FROM": "a@b.nl"},
+            "PGO_SMTP_TLS",
+        ),
+        ({"PGO_SMTP_HOST": "m"}, "PGO_MAIL_FROM"),
+    ],
+)
+def test_mail_and_webhooks_that_are_not_safe_stop_the_start(strict, monkeypatch, chosen, place):
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    said = strict("dossier", "list")
+    assert said.code == 2
+    assert place in said.err

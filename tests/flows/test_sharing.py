@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import httpx2
 import pytest
 from joserfc.jwk import ECKey
 
@@ -200,6 +201,42 @@ async def test_of_many_who_take_a_code_at_once_one_gets_in(inside):
     assert sorted(one.status_code for one in answers) == [200] + [400] * (len(names) - 1)
     grants = (await inside.call("anna", "GET", GRANTS)).json()["grant"]
     assert len(grants) == 1
+
+
+@pytest.fixture
+def three(tmp_path, launch):
+    """A server with three workers, Anna's dossier in it, and head fields of some people."""
+    running = launch(tmp_path, workers=3)
+    made_ = running.anna("codes", [])
+    names = ("anna", "sam", "nina", "lea")
+    tokens = {name: running.token(made_.person(name), "codes") for name in names}
+    head = {name: {"Authorization": f"Bearer {token}"} for name, token in tokens.items()}
+    return running, made_, head
+
+
+@pytest.mark.long
+async def test_of_many_who_take_a_code_at_once_one_gets_in_on_several_workers_too(three):
+    running, made_, head = three
+    url = f"{running.url}/dossiers/{made_.dossier}"
+    async with httpx2.AsyncClient(timeout=30) as http:
+        sent = {"preset": "meelezen"}
+        for _ in range(3):
+            answer = await http.post(f"{url}{INVITES}", headers=head["anna"], json=sent)
+            code = {"code": answer.json()["code"]}
+            took = f"{running.url}/uitnodigingen/aannemen"
+            answers = await asyncio.gather(
+                *(http.post(took, headers=head[name], json=code) for name in ("sam", "nina", "lea"))
+            )
+            assert sorted(one.status_code for one in answers) == [200, 400, 400]
+        grants = (await http.get(f"{url}{GRANTS}", headers=head["anna"])).json()["grant"]
+        assert len(grants) == 3
+        path = f"{url}{GRANTS}/{grants[0]['id']}"
+        ways = [f"{path}/{way}" for way in ("waakvlam", "intrekken") * 6]
+        answers = await asyncio.gather(*(http.post(way, headers=head["anna"]) for way in ways))
+        ended = [one.status_code for one in answers[1::2]]
+        assert ended == [200] * 6
+        grants = (await http.get(f"{url}{GRANTS}", headers=head["anna"])).json()["grant"]
+        assert grants[0]["status"] == "inactive"
 
 
 async def test_an_invitation_is_for_its_kind_of_person_and_for_a_week(inside):
