@@ -119,12 +119,13 @@ def hide_in_text(words: str, *, quoted: bool = True, black: str = BLACK) -> tupl
     """
     if not may_hold(words):
         return words, 0
-    if ";base64," in words:
+    apart = _EMBEDDED.split(words) if ";base64," in words else [words]
+    if len(apart) > 1:
         parts = [
             (part, 0)
             if _EMBEDDED.fullmatch(part)
             else hide_in_text(part, quoted=quoted, black=black)
-            for part in _EMBEDDED.split(words)
+            for part in apart
         ]
         return "".join(part for part, _ in parts), sum(hidden for _, hidden in parts)
     words, labelled = _hide_labelled(_ENTITY.sub(_digit, words), black)
@@ -198,9 +199,7 @@ def _excused(found: re.Match[str], *, quoted: bool) -> bool:
         return True
     if _COUNTRY.search(before):
         return True
-    return is_snomed(found[0]) and bool(
-        _SNOMED_BEFORE.search(before) or _SNOMED_AFTER.match(after)
-    )
+    return is_snomed(found[0]) and bool(_SNOMED_BEFORE.search(before) or _SNOMED_AFTER.match(after))
 
 
 def is_snomed(number: str) -> bool:

@@ -218,6 +218,16 @@ def test_it_is_left_alone(resource):
     assert count == 0
 
 
+@pytest.mark.parametrize(
+    "before",
+    [";base64,", "BSN;base64,x", "data:image/svg+xml;charset=utf-8;base64,QUFB", "data:;base64,="],
+)
+def test_what_looks_like_an_embedded_picture_and_is_none_is_text(before):
+    after, count = masked({"note": [{"text": f"{before} BSN {N}"}]})
+    assert count == 1
+    assert N not in everything(after)
+
+
 def test_the_system_stays_and_the_value_says_why_it_is_absent():
     given = {"use": "official", "system": SYSTEM, "value": N, "period": {"start": "2020"}}
     after, count = masked({"resourceType": "Patient", "identifier": [given]})
