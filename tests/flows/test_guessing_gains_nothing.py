@@ -146,7 +146,7 @@ def anna(served):
     return made
 
 
-@pytest.fixture(params=RELEASES)
+@pytest.fixture(params=["r4", pytest.param("stu3", marks=pytest.mark.long)])
 def ask(request, served, anna) -> Iterator[Callable[..., httpx2.Response]]:
     """Ask as anna, sam or nina in one of the releases."""
     base = served.fhir(KEY, request.param)
