@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgo.audit.entry import REFUSED
+from pgo.call import Call
 from pgo.consent import representation
 from pgo.consent.life import to_confirm
 from pgo.consent.moments import moment
 from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Delta, Facet, Rule
+from pgo.errors import NotFound
 from pgo.life import LIFE
 from pgo.moment import instant, micros
 from pgo.plain.notices import FIXED, URGENT, sentence
@@ -32,6 +34,7 @@ _FROM_NOTICE: Final = {
     "regie": "regie",
     LIFE: LIFE,
 }
+_CONSENTS: Final = Facet("Consent", ("toestemmingen",))
 _LOGGING: Final = Facet("AuditEvent", ("logging",))
 _AT_ONCE: Final = 256
 
@@ -68,9 +71,10 @@ class Notices(Regie):
     async def listed(self, since: int, *, easy: bool) -> dict[str, Any]:
         """Everything new since a moment (µs), newest first, and the grants to look at again."""
         async with self.call("messages") as call:
-            verdict = await self.known(call)
+            verdict = await self._reader(call)
             self.reach("r", "Communication")
-            found = [*self._written(verdict, since), *self._noticed(since), *self._given(since)]
+            written = self._written(call, verdict, since)
+            found = [*written, *self._noticed(since), *self._given(since)]
             found += await self._refused(verdict, since)
             again = self._again()
         found.sort(key=lambda one: (-one.at, one.id))
@@ -82,7 +86,7 @@ class Notices(Regie):
         `since` (µs) is from when refused attempts count.
         """
         async with self.call("messages") as call:
-            verdict = await self.known(call)
+            verdict = await self._reader(call)
             kinds: set[str] = set()
             while deltas := await self.dossier.deltas(after, _AT_ONCE):
                 after = deltas[-1].n
@@ -90,6 +94,12 @@ class Notices(Regie):
             if await self._refused(verdict, since):
                 kinds.add("geweigerd")
         return after, sorted(kinds)
+
+    async def _reader(self, call: Call) -> Verdict:
+        """Who may know of the dossier; noodtoegang is for content, which is told to the client."""
+        if self.caller.emergency is not None:
+            raise NotFound("not found")
+        return await self.known(call)
 
     # --- from the log --------------------------------------------------------------------------
 
@@ -124,7 +134,7 @@ class Notices(Regie):
 
     # --- as things are -------------------------------------------------------------------------
 
-    def _written(self, verdict: Verdict, since: int) -> list[Message]:
+    def _written(self, call: Call, verdict: Verdict, since: int) -> list[Message]:
         """New and changed results and medicines, one message for each kind."""
         image, messages = self.dossier.image, []
         for kind in CONTENT:
@@ -141,6 +151,7 @@ class Notices(Regie):
                 row for row in image.rows([r for (r,) in found]) if verdict.sees(row)
             ]
             if seen:
+                call.touch(seen, image.facets)
                 newest = max(row.at for row in seen)
                 messages.append(Message(f"{kind}-{newest}", kind, newest, len(seen)))
         return messages
@@ -204,7 +215,7 @@ class Notices(Regie):
 
     # --- for whom ------------------------------------------------------------------------------
 
-    def _concerned(self) -> bool:
+    def _represents(self) -> bool:
         """The client, and who represents him now."""
         rules = rules_of(self.dossier, self._parts.policy)
         me, now = self.caller.person, self._parts.clock()
@@ -212,8 +223,14 @@ class Notices(Regie):
             return True
         return bool(representation.bases(rules.world, rules.subject, me, now))
 
+    def _concerned(self) -> bool:
+        """Of these, who may see who has access."""
+        return self._represents() and self.held_verdict.decide("lezen", _CONSENTS).permit
+
     def _is_for(self, notice: dict[str, Any]) -> bool:
-        return self.caller.person in notice.get("for", ()) or self._concerned()
+        if self.caller.person in notice.get("for", ()):
+            return True
+        return self._represents() if notice.get("kind") == "noodtoegang" else self._concerned()
 
 
 def wanted(kinds: Sequence[str], off: frozenset[str]) -> list[str]:

@@ -410,6 +410,19 @@ async def test_a_child_lets_a_parent_in_and_either_closes_alone(inside):
     assert await count(inside, "lea") is None
 
 
+async def test_whom_a_child_invites_waits_for_a_parent(inside):
+    await child(inside, child_confirmed="2025-02-01")
+    code = {"code": (await invite(inside, preset="meelezen"))["code"]}
+    taken = await outside(inside, "lea", "POST", "/uitnodigingen/aannemen", json=code)
+    assert taken.json()["status"] == "proposed"
+    assert await count(inside, "lea") is None
+    (found,) = (await inside.call("sam", "GET", "/voorstellen")).json()["voorstellen"]
+    path = f"{GRANTS}/{found['id']}/instemmen"
+    answer = await inside.call("sam", "POST", path, json={"precies": found["precies"]})
+    assert answer.status_code == 200, answer.text
+    assert await count(inside, "lea") == 0
+
+
 async def test_a_turned_down_proposal_never_opens(inside):
     await child(inside, child_confirmed="2025-02-01")
     given = await made(inside, "anna", preset="meelezen", to_who="lea-x")

@@ -114,6 +114,26 @@ def test_every_sentence_is_short_and_says_something():
     assert "31 augustus 2026" in sentence("levensloop", 1, "wordt-18", "2026-08-30T22:00:00Z")
 
 
+async def test_an_emergency_opens_no_list_of_what_is_new(inside):
+    await result(inside)
+    head = await inside.token("noor-x")
+    head |= {"x-noodtoegang": 'code=BTG; reason="bewusteloos op straat gevonden"'}
+    answer = await inside.http.get(f"/dossiers/{inside.anna.dossier}/berichten", headers=head)
+    assert answer.status_code == 404
+
+
+async def test_a_small_mandate_is_told_of_emergencies_and_not_of_who_has_access(inside):
+    small = {"person": "sam-x", "client": "anna-x", "kind": "gemachtigde", "verified": "volmacht"}
+    await put(inside, Rule("relation", "r-sam", small))
+    await made(inside, "anna", preset="meelezen", to_who="nina-x")
+    assert await news(inside, "sam") == []
+    head = await inside.token("noor-x")
+    head |= {"x-noodtoegang": 'code=BTG; reason="bewusteloos op straat gevonden"'}
+    url = f"/dossiers/{inside.anna.dossier}/fhir/r4/AllergyIntolerance"
+    assert (await inside.http.get(url, headers=head)).status_code == 200
+    assert await news(inside, "sam") == [("noodtoegang", 1)]
+
+
 # --- life events ---------------------------------------------------------------------------------
 
 
