@@ -181,3 +181,20 @@ async def test_other_types_and_small_scopes_are_refused(exchange):
     headers = {"Authorization": f"Bearer {await exchange.token(scope='patient/Condition.rs')}"}
     answer = await exchange.http.get("/fhir/r4/Observation/$lastn?code=a", headers=headers)
     assert answer.status_code == 403
+
+
+async def test_what_is_remembered_of_an_observation_is_of_its_newest_version(exchange):
+    headers = {"Authorization": f"Bearer {await exchange.token(scope='patient/*.rs')}"}
+
+    async def asked():
+        answer = await exchange.http.get("/fhir/r4/Observation/$lastn?code=a,b", headers=headers)
+        return sorted(names(answer.json()))
+
+    early = {"code": concept("a"), "effectiveDateTime": "2026-01-01"}
+    late = {"code": concept("a"), "effectiveDateTime": "2026-01-02"}
+    await exchange.bring("r4", observation("x", **early), observation("y", **late))
+    assert await asked() == ["Observation/y"]
+    await exchange.bring("r4", observation("x", **early | {"effectiveDateTime": "2026-01-03"}))
+    assert await asked() == ["Observation/x"]
+    await exchange.bring("r4", observation("x", **early | {"code": concept("b")}))
+    assert await asked() == ["Observation/x", "Observation/y"]
