@@ -13,6 +13,8 @@ import httpx2
 import orjson
 import pytest
 
+from pgo.consent.fhir_systems import SEALS as SEALS_SYSTEM
+
 KEY = "schrijven"
 PERMITS = [
     {
@@ -101,7 +103,7 @@ def test_version_time_source_and_author_are_the_servers_own(ask, anna):
 @pytest.mark.parametrize("label", SEALS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_nobody_seals_or_unseals_by_writing_a_label(label, method, ask, anna):
-    meta = {"security": [{"system": "urn:pgo:zegel", "code": label}, {"code": label}]}
+    meta = {"security": [{"system": SEALS_SYSTEM, "code": label}, {"code": label}]}
     if method == "POST":
         told = made(ask, "nina", visit(anna.patient, meta=meta))
     else:
@@ -117,6 +119,7 @@ def test_nobody_seals_or_unseals_by_writing_a_label(label, method, ask, anna):
     assert seen.status_code == 200, "a seal would hide it from her or not, but she made none"
     # whatever became of the label, it is no seal: no representative and nobody else is shut out
     assert ask("anna", "GET", address).status_code == 200
+    assert SEALS_SYSTEM not in seen.text
     assert ask("sam", "GET", address).status_code == 200
 
 
