@@ -13,6 +13,7 @@ from pgo.bench.importing import importing
 from pgo.bench.in_dossier import deciding, opening, writing_down
 from pgo.bench.over_http import memory, read, search
 from pgo.bench.rows import Row
+from pgo.bench.signing_in import granting, proving
 from pgo.bench.stand import Stand
 
 BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
@@ -20,6 +21,8 @@ BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
         "memory": memory,
         "read": read,
         "search": search,
+        "grants": granting,
+        "proofs": proving,
         "dossier": opening,
         "import": importing,
         "decide": deciding,

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
@@ -159,10 +159,18 @@ class Stand:
         Raises:
             Unavailable: something else than 200 was answered.
         """
+        return self.drive_each(server, [_request(path, token)])
+
+    def drive_each(self, server: Server, requests: Sequence[str]) -> dict[str, float]:
+        """The same with several whole requests, each asked once; it ends early without more.
+
+        Raises:
+            Unavailable: something else than 200 was answered.
+        """
         load = self._load or self._start_load()
         command = {
             "port": server.port,
-            "request": _request(path, token),
+            "requests": list(requests),
             "connections": CONNECTIONS,
             "seconds": self.seconds,
         }
