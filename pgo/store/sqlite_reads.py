@@ -24,6 +24,7 @@ IMAGE = (
     " WHERE i.client = ? AND i.n < ? ORDER BY c.i"
 )
 REMEMBERED = 8_000_000  # bytes of sealed answers: tokens, heads, registrations, single bodies
+_LARGEST = 65_536  # bytes of one answer
 _COST = 500  # bytes, about, of an answer besides its contents
 LINES = (
     "SELECT client, writer, seq, at, prev, hash, sealed FROM lines"
@@ -58,10 +59,11 @@ class Reader:
         asked = (sql, *values)
         found = self._remembered.get(asked)
         if found is None:
-            found = self._remembered[asked] = self.rows(sql, *values)
-            self._room -= _COST + sum(
-                len(one) for row in found for one in row if type(one) is bytes
-            )
+            found = self.rows(sql, *values)
+            size = sum(len(one) for row in found for one in row if type(one) is bytes)
+            if size <= _LARGEST:
+                self._remembered[asked] = found
+                self._room -= _COST + size
         return found
 
     def _ask(self) -> None:
