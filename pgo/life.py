@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -21,7 +20,7 @@ from pgo.house import House
 from pgo.moment import instant, micros, moment
 from pgo.office import Office, dossiers
 from pgo.store.contract import NotNext
-from pgo.world import Rules, rules_of
+from pgo.world import rules_of
 
 LIFE: Final = "levensloop"
 _KIND: Final = "life"
@@ -82,14 +81,16 @@ async def run(house: House, *, alone: bool = True) -> int:
 
 
 async def _one(house: House, client: str) -> int:
+    """Announce what is due in one dossier, and remember as of which commit that was looked for."""
     now, head = house.clock(), await house.store.head(client)
     kept = await house.store.lookup(_KIND, client)
-    before: dict[str, Any] = orjson.loads(kept) if kept else {}
-    coming = before.get("next")
-    if kept and before["n"] == head and (coming is None or micros(now) < coming):
+    box, place = house.registry_box, f"pgo1|{_KIND}|{client}".encode()
+    before: dict[str, Any] = orjson.loads(box.open(place, kept)) if kept else {}
+    later = before.get("next")
+    if kept and before["n"] == head and (later is None or micros(now) < later):
         return 0
     dossier = await house.parts.dossiers.open(client)
-    rules = rules_of(dossier, house.parts.policy)
+    rules, n = rules_of(dossier, house.parts.policy), dossier.image.n
     since = moment(before["until"]) if kept else None
     programme = programme_ends(dossier.image.rules("grant"))
     told = dossier.image.rules("notice")
@@ -99,26 +100,10 @@ async def _one(house: House, client: str) -> int:
         if f"{LIFE}-{each.key}" not in told
     ]
     made = await Herald(house, client, "pgo").announce(found) if found else 0
-    await _keep(house, client, kept, rules, now, programme)
-    return made
-
-
-async def _keep(
-    house: House,
-    client: str,
-    kept: bytes | None,
-    rules: Rules,
-    now: datetime,
-    programme: frozenset[str],
-) -> None:
-    """Remember up to when this dossier was looked at; whoever was first is right too."""
     coming = next_mark(rules.world, rules.subject, now, programme)
-    state = {
-        "until": micros(now),
-        "next": micros(coming) if coming else None,
-        "n": await house.store.head(client),
-    }
-    await house.store.register(_KIND, client, orjson.dumps(state), expected=kept)
+    state = {"until": micros(now), "next": micros(coming) if coming else None, "n": n}
+    await house.store.register(_KIND, client, box.seal(place, orjson.dumps(state)), expected=kept)
+    return made
 
 
 def programme_ends(grants: dict[str, dict[str, Any]]) -> frozenset[str]:

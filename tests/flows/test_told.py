@@ -162,6 +162,14 @@ async def test_a_birthday_is_announced_once_however_many_run_it_and_rights_do_no
     assert given["status"] == "active"
 
 
+async def test_when_somebody_has_a_birthday_is_not_readable_on_disk(inside):
+    await life.run(inside.house, alone=False)
+    (kept,) = (await inside.house.store.listing("life")).values()
+    for word in (b"until", b"next", b"{"):
+        assert not kept.startswith(word)
+    assert b'"next"' not in kept
+
+
 async def test_grants_of_who_no_longer_represents_are_listed_to_look_at_again(inside):
     given = await made(inside, "mo", preset="meelezen", to_who="nina-x")
     inside.later(minutes=1)
