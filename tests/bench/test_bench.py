@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import repeat
 
 import orjson
 import pytest
@@ -15,7 +16,10 @@ from pgo.bench.load import drive
 from pgo.bench.rows import Row, alternating
 from pgo.bench.stand import Stand
 
+GET = b"GET / HTTP/1.1\r\n\r\n"
 PROMISED = {
+    "client-credential grants of a worker": ">= 150",
+    "guarded read with DPoP / with a bearer": ">= 0.5",
     "memory of a worker after its start": "<= 200",
     "guarded read / bare route": ">= 0.4",
     "guarded search / bare route": ">= 0.15",
@@ -123,18 +127,25 @@ def test_ways_run_in_turns_and_their_medians_are_told():
 
 async def test_the_load_tells_of_an_answer_that_is_not_200(answering):
     port = await answering(b"HTTP/1.1 503 no\r\ncontent-length: 2\r\n\r\nno")
-    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 2, 0.05)
+    told = await drive(port, repeat(GET), 2, 0.05)
     assert told["fault"] == "HTTP/1.1 503 no"
 
 
 async def test_the_load_waits_for_the_whole_answer(answering):
     port = await answering(b"HTTP/1.1 200 OK\r\ncontent-le", b"ngth: 4\r\n\r\nab", b"cd")
-    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 1, 0.2)
+    told = await drive(port, repeat(GET), 1, 0.2)
     assert told["fault"] == ""
     assert 1 < told["rate"] < 100, "an answer takes three pieces with pauses of 10 ms"
 
 
 async def test_the_load_tells_when_the_server_hangs_up(answering):
     port = await answering(None)
-    told = await drive(port, b"GET / HTTP/1.1\r\n\r\n", 1, 0.05)
+    told = await drive(port, repeat(GET), 1, 0.05)
     assert told["fault"] == "the server hung up"
+
+
+async def test_the_load_asks_each_of_several_requests_once(answering):
+    port = await answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    told = await drive(port, iter([GET] * 5), 2, 5.0)
+    assert told["fault"] == ""
+    assert told["rate"] > 1, "it ended when there were none left, not after five seconds"
