@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 import threading
@@ -243,6 +244,27 @@ async def test_o30_no_answer_to_a_browser_holds_a_token(world):
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert urlsplit(answer.headers["location"]).fragment == ""
+
+
+async def test_a8_nothing_of_a_strict_sign_in_is_in_a_log_at_debug(world, caplog):
+    with caplog.at_level(logging.DEBUG):
+        pushed = (await world.push()).json()["request_uri"]
+        code = await world.strict_code(scope=OPENID)
+        proof, proved = world.proof(), world.fapi()
+        headers = {"DPoP": proof}
+        told = (await world.strict_redeem(code, headers=headers, **proved)).json()
+        form = {"grant_type": "refresh_token", "refresh_token": told["refresh_token"]}
+        more = {"DPoP": world.proof()}
+        fresh = await world.http.post("/oauth/token", data=form | world.fapi(), headers=more)
+    logged = "\n".join(
+        record.getMessage() for record in caplog.records if "httpx" not in record.name
+    )
+    secrets = [
+        pushed, code, told["access_token"], told["refresh_token"], told["id_token"],
+        fresh.json()["access_token"], proof.split(".")[2],
+        proved["client_assertion"].split(".")[2], world.CHALLENGE, world.VERIFIER,
+    ]  # fmt: skip
+    assert not [secret for secret in secrets if secret in logged]
 
 
 # --- id_tokens ------------------------------------------------------------------------------------
