@@ -14,6 +14,7 @@ import orjson
 
 from pgo.errors import Forbidden, Incident
 from pgo.oauth.authorize import Asked
+from pgo.oauth.levels import ANY, Wanted
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.tokens import Grant, digest, generation_of
@@ -24,11 +25,23 @@ _SPACE = "flow"
 _STALE = "This page is too old, or was opened elsewhere. Start again in the app."
 
 
+class Stale(Forbidden):
+    """A page of a sign-in that is over, was decided, or belongs to another browser."""
+
+    fault = "stale"
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What is known so far; `person` is "" until somebody signed in.
+    """What is known so far; `person` is "" until somebody signed in and said in which role.
 
-    `browser` is the hash of the cookie.
+    Attributes:
+        browser: the hash of the cookie.
+        goal: page of our own this leads to, when no app asked (`client_id` is "").
+        least, since: level the sign-in must have, and the moment it may not be before.
+        who: account that signed in and has yet to choose a role.
+        unlinked: signpost of a provider's pseudonym that is of nobody yet.
+        way: how somebody signed in.
     """
 
     client_id: str
@@ -46,6 +59,12 @@ class Flow:
     loa: str = ""
     signed_in: int = 0
     generation: int = 0
+    goal: str = ""
+    least: str = "laag"
+    since: int = 0
+    who: str = ""
+    unlinked: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +92,9 @@ class Flows:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def begin(self, asked: Asked) -> Step:
+    async def begin(self, asked: Asked, wanted: Wanted = ANY) -> Step:
         """A new flow for a sound request."""
-        flow = Flow(
-            client_id=asked.app.client_id, redirect_uri=asked.redirect_uri, state=asked.state,
-            challenge=asked.challenge, scope=asked.cap.texts(), only=asked.only,
-            nonce=asked.nonce, bound=asked.bound, browser="",
-        )  # fmt: skip
-        return await self._keep(flow)
+        return await self.keep(flow_of(asked, wanted))
 
     async def look(self, id_: str, cookie: str) -> Step:
         """The flow, for whoever has its cookie.
@@ -92,7 +106,7 @@ class Flows:
         sealed = await self._parts.store.peek(_SPACE, name, tokens.now())
         flow = None if sealed is None else self._opened(name, sealed)
         if flow is None or not compare_digest(flow.browser, digest(cookie)):
-            raise Forbidden(_STALE)
+            raise Stale(_STALE)
         return Step(id_, cookie, flow)
 
     async def take(self, id_: str, cookie: str, form: str, *, signed_in: bool) -> Flow:
@@ -102,28 +116,38 @@ class Flows:
             errors.Forbidden: anything does not fit.
         """
         step = await self.look(id_, cookie)
-        same = compare_digest(step.form_token.encode(), form.encode())
-        if not same or bool(step.flow.person) != signed_in:
-            raise Forbidden(_STALE)
-        taken = await self._parts.store.take(_SPACE, digest(id_), self._parts.tokens.now())
+        if bool(step.flow.person) != signed_in:
+            raise Stale(_STALE)
+        check(step, form)
+        return await self.end(step)
+
+    async def end(self, step: Step) -> Flow:
+        """End a step whose form was checked, or that came back from a provider; once.
+
+        Raises:
+            errors.Forbidden: it was ended before.
+        """
+        taken = await self._parts.store.take(_SPACE, digest(step.id), self._parts.tokens.now())
         if taken is None:
-            raise Forbidden(_STALE)
+            raise Stale(_STALE)
         return step.flow
 
     async def signed_in(
         self, flow: Flow, account: Account, app: App, *, kind: str, org: str
     ) -> Step:
-        """The flow of a person who just proved who he is, under a new id and cookie.
+        """The flow of a person who proved who he is, under a new id and cookie.
 
-        `kind` and `org` say in which role the person acts.
+        `kind` and `org` say in which role the person acts; level and moment stand in the flow.
         """
         found = replace(
-            flow, person=account.id, kind=kind, org=org, loa=account.loa,
-            signed_in=self._parts.tokens.now(), generation=generation_of(app, account),
+            flow, person=account.id, kind=kind, org=org, who="", loa=flow.loa or account.loa,
+            signed_in=flow.signed_in or self._parts.tokens.now(),
+            generation=generation_of(app, account),
         )  # fmt: skip
-        return await self._keep(found)
+        return await self.keep(found)
 
-    async def _keep(self, flow: Flow) -> Step:
+    async def keep(self, flow: Flow) -> Step:
+        """A new step for a flow, under a new id, cookie and form token."""
         tokens = self._parts.tokens
         id_, cookie = tokens.secret(), tokens.secret()
         flow = replace(flow, browser=digest(cookie))
@@ -140,6 +164,33 @@ class Flows:
         if raw.keys() != {one.name for one in fields(Flow)}:
             return None
         return Flow(**{**raw, "scope": tuple(raw["scope"])})
+
+
+def flow_of(asked: Asked, wanted: Wanted) -> Flow:
+    """The flow of a sound request, before anybody signed in."""
+    return Flow(
+        client_id=asked.app.client_id, redirect_uri=asked.redirect_uri, state=asked.state,
+        challenge=asked.challenge, scope=asked.cap.texts(), only=asked.only, nonce=asked.nonce,
+        bound=asked.bound, browser="", least=wanted.level, since=wanted.since,
+    )  # fmt: skip
+
+
+def flow_to(goal: str, wanted: Wanted) -> Flow:
+    """The flow to a page of our own."""
+    return Flow(
+        client_id="", redirect_uri="", state="", challenge="", scope=(), only="", nonce="",
+        bound="", browser="", goal=goal, least=wanted.level, since=wanted.since,
+    )  # fmt: skip
+
+
+def check(step: Step, form: str) -> None:
+    """Whether a form token is that of this step.
+
+    Raises:
+        errors.Forbidden: it is not.
+    """
+    if not compare_digest(step.form_token.encode(), form.encode()):
+        raise Stale(_STALE)
 
 
 def grant_of(flow: Flow, scope: tuple[str, ...], dossier: str) -> Grant:

@@ -9,7 +9,6 @@ written per call, before the answer.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,6 +23,7 @@ from pgo.oauth.grants import Server
 from pgo.oauth.guard import SYSTEM, Guard, still_holds
 from pgo.oauth.issue import Issue, token_type
 from pgo.oauth.metadata import authorization_server
+from pgo.oauth.network import network_of
 from pgo.oauth.par import pushed
 from pgo.oauth.parts import Parts
 from pgo.oauth.possession import possession_of
@@ -31,7 +31,6 @@ from pgo.oauth.tokens import Grant, generation_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 KEYS_KEPT = {"Cache-Control": "public, max-age=300"}
-_IPV4, _IPV4_BITS, _IPV6_BITS = 4, 24, 48
 Form = dict[str, str]
 Work = Callable[[Form, Request], Awaitable[Response]]
 
@@ -166,17 +165,6 @@ async def _written(parts: Parts, event: str, request: Request, work: Work) -> Re
         detail = refused.oauth if isinstance(refused, PgoError) else "server_error"
         await parts.note(event, app=name, outcome="refused", detail=detail)
         raise
-
-
-def network_of(request: Request) -> str:
-    """The network a request comes from: the first 24 bits of IPv4, 48 of IPv6."""
-    try:
-        address = ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return ""
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    bits = _IPV4_BITS if mapped.version == _IPV4 else _IPV6_BITS
-    return str(ip_network((mapped, bits), strict=False))
 
 
 async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, Any]:
