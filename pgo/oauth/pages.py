@@ -6,25 +6,27 @@ address is wrong, people see a page and nobody is redirected. How pages look is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
-from pgo.errors import BadRequest, Forbidden, PgoError
+from pgo.errors import BadRequest, Forbidden, NotFound, PgoError
 from pgo.oauth import wording
 from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
-from pgo.oauth.flow import LIVES, Flow, Flows, Step, cookie_name, grant_of
+from pgo.oauth.flow import LIVES, Flow, Flows, Stale, Step, cookie_name, grant_of
 from pgo.oauth.forms import form_of, query_of
-from pgo.oauth.look import Look
+from pgo.oauth.look import SHOWN, Look
 from pgo.oauth.par import must_push, pulled
 from pgo.oauth.parts import Parts
-from pgo.oauth.scopes import Cap, cap_of
+from pgo.oauth.scopes import cap_of
 from pgo.registry import Account, App
 
 PROFESSIONALS = frozenset({"copiloot", "zorgverlener"})
 _STALE = "This page is too old, or was opened elsewhere. Start again in the app."
-_INCOMPLETE = "Kies een dossier. Zet daarna een vinkje bij wat de app mag."
+_UI_LOCALES = "ui_locales"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,18 @@ class Pages:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._flows = Flows(parts)
-        self._look = Look()
+        self._look = Look(secure=parts.secure)
 
-    def stylesheet(self) -> Response:
-        """The one stylesheet."""
-        return self._look.stylesheet()
+    def file(self, name: str) -> Response:
+        """The stylesheet, or the pictograms."""
+        return self._look.file(name)
+
+    def fault(self, request: Request) -> Response:
+        """The page of an error again, for another language; it says nothing about anybody."""
+        asked = dict(_pairs(request)).get("soort", "")
+        if asked not in SHOWN:
+            return self._look.error(NotFound("There is no such page."), request)
+        return self._look.fault(asked, request)
 
     async def authorize(self, request: Request) -> Response:
         """Check what an app asks, and show who may sign in."""
@@ -70,7 +79,15 @@ class Pages:
             detail = "Nobody can sign in here yet."
             raise ToApp("temporarily_unavailable", detail, redirect_uri, sound.state)
         step = await self._flows.begin(sound)
-        page = self._look.page("sign_in.html", step=step, app=app, roles=await self._roles())
+        page = self._look.page(
+            "sign_in.html",
+            request=request,
+            here=f"sign-in?flow={step.id}",
+            ui_locales=dict(pairs).get(_UI_LOCALES, ""),
+            step=step,
+            app=app,
+            roles=await self._roles(),
+        )
         self._remember(page, step)
         return page
 
@@ -92,9 +109,18 @@ class Pages:
         return onward
 
     async def consent(self, request: Request) -> Response:
-        """Show who asks, what, for which dossier and how long."""
-        step = await self._step(request, dict(query_of(request)).get("flow", ""))
-        return await self._consent_page(step)
+        """Show who asks, what, for which dossier and how long; first which dossier, if need be."""
+        query = dict(query_of(request))
+        step = await self._step(request, query.get("flow", ""))
+        flow, choices = step.flow, await self._choices(step.flow)
+        if not needs_dossier(flow):
+            return await self._consent_page(request, step, None)
+        if not choices:
+            raise ToApp("access_denied", "There is no dossier.", flow.redirect_uri, flow.state)
+        chosen = [choice for choice in choices if choice[0] == query.get("dossier")]
+        if not chosen:
+            return await self._dossier_page(request, step, choices)
+        return await self._consent_page(request, step, chosen[0])
 
     async def decide(self, request: Request) -> Response:
         """Take the decision, and send the app a code or a refusal."""
@@ -103,14 +129,15 @@ class Pages:
         flow, app = step.flow, await self._app(step.flow)
         if form.get("besluit") != "ja":
             return await self._denied(await self._take(request, form, signed_in=True))
-        given, dossier = ticked(flow, form), form.get("dossier", "")
-        choices = await self._choices(flow)
-        needed = needs_dossier(flow, given)
+        given = wording.left_standing(cap_of(flow.scope), form)
+        needed = given.one_dossier or wording.LAUNCH in flow.scope
+        chosen = [one for one in await self._choices(flow) if one[0] == form.get("dossier")]
         nothing = not given.reaches and "openid" not in given.context
-        if nothing or (needed and dossier not in [client for client, _ in choices]):
-            return await self._consent_page(step, warning=_INCOMPLETE)
+        if nothing or (needed and not chosen):
+            dossier = chosen[0] if chosen else None
+            return await self._consent_page(request, step, dossier, form=form)
         await self._take(request, form, signed_in=True)
-        grant = grant_of(flow, given.texts(), dossier if needed else "")
+        grant = grant_of(flow, given.texts(), chosen[0][0] if needed else "")
         await self._parts.note(
             "oauth.consent", person=flow.person, app=app.client_id, client=grant.dossier
         )
@@ -143,7 +170,8 @@ class Pages:
             )
             return await self._refused(event, request, refused, answer)
         except PgoError as refused:
-            return await self._refused(event, request, refused, self._look.error(refused))
+            page = self._look.error(refused, request)
+            return await self._refused(event, request, refused, page)
         except Exception as crash:
             await self._refused(event, request, crash, Response())
             raise
@@ -158,26 +186,52 @@ class Pages:
         try:
             await self._parts.note(event, app=name, outcome="refused", detail=detail)
         except PgoError as lost:
-            return self._look.error(lost)
+            return self._look.error(lost, request)
         return answer
 
-    async def _consent_page(self, step: Step, warning: str = "") -> Response:
-        flow, app = step.flow, await self._app(step.flow)
-        cap, choices = cap_of(flow.scope), await self._choices(flow)
-        if cap.one_dossier and not choices:
-            raise ToApp("access_denied", "There is no dossier.", flow.redirect_uri, flow.state)
-        account = await self._parts.registry.account(flow.person)
+    async def _dossier_page(
+        self, request: Request, step: Step, choices: Sequence[tuple[str, str]]
+    ) -> Response:
+        return self._look.page(
+            "dossier.html",
+            request=request,
+            app=await self._app(step.flow),
+            person=await self._name(step.flow),
+            choices=[(_consent(step, client), label) for client, label in choices],
+        )
+
+    async def _consent_page(
+        self,
+        request: Request,
+        step: Step,
+        dossier: tuple[str, str] | None,
+        form: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
+        """The page to decide on; with `form` because something in it was missing."""
+        flow, needs = step.flow, needs_dossier(step.flow)
+        words = self._look.tongue(request)
+        missing = "choose_dossier" if needs and dossier is None else "tick_one"
         return self._look.page(
             "consent.html",
-            status=400 if warning else 200,
+            request=request,
+            here=_consent(step, dossier[0] if dossier else ""),
+            status=400 if form else 200,
             goes_to=flow.redirect_uri,
             step=step,
-            app=app,
-            person="" if account is None else account.name,
-            lines=wording.lines(cap),
-            choices=choices if cap.one_dossier else [],
-            warning=warning,
+            app=await self._app(flow),
+            person=await self._name(flow),
+            place=wording.place_of(flow.redirect_uri),
+            needs_dossier=needs,
+            dossier=dossier,
+            another=_consent(step, ""),
+            groups=wording.grouped(wording.lines(cap_of(flow.scope), words)),
+            ticked=form,
+            missing=missing if form else "",
         )
+
+    async def _name(self, flow: Flow) -> str:
+        account = await self._parts.registry.account(flow.person)
+        return "" if account is None else account.name
 
     async def _roles(self) -> list[Role]:
         """The demo people who can sign in, each in every role they have."""
@@ -215,7 +269,7 @@ class Pages:
     async def _step(self, request: Request, id_: str) -> Step:
         step = await self._flows.look(id_, self._cookie(request, id_))
         if not step.flow.person:
-            raise Forbidden(_STALE)
+            raise Stale(_STALE)
         return step
 
     async def _take(self, request: Request, form: dict[str, str], *, signed_in: bool) -> Flow:
@@ -238,19 +292,14 @@ class Pages:
         return self._look.onward(address)
 
 
-def ticked(flow: Flow, form: dict[str, str]) -> Cap:
-    """The scopes a person left standing; the choice of a dossier is not ticked but chosen."""
-    offered = cap_of(flow.scope)
-    chosen = [
-        scope for n, (scope, _) in enumerate(wording.lines(offered)) if form.get(f"recht-{n}")
-    ]
-    context = offered.context & {wording.LAUNCH}
-    return cap_of((*chosen, *context))
+def needs_dossier(flow: Flow) -> bool:
+    """Whether one dossier is to be chosen before anything is decided."""
+    return cap_of(flow.scope).one_dossier
 
 
-def needs_dossier(flow: Flow, given: Cap) -> bool:
-    """Whether one dossier must be chosen for this."""
-    return given.one_dossier or wording.LAUNCH in flow.scope
+def _consent(step: Step, dossier: str) -> str:
+    """The address of the page to decide on; without a dossier, of the page to choose one."""
+    return f"consent?{urlencode({'flow': step.id} | ({'dossier': dossier} if dossier else {}))}"
 
 
 def router(parts: Parts) -> APIRouter:
@@ -276,7 +325,15 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/oauth/style.css", include_in_schema=False)
     async def style() -> Response:
-        return pages.stylesheet()
+        return pages.file("style.css")
+
+    @routes.get("/oauth/pictograms.svg", include_in_schema=False)
+    async def pictograms() -> Response:
+        return pages.file("pictograms.svg")
+
+    @routes.get("/oauth/error", include_in_schema=False)
+    async def fault(request: Request) -> Response:
+        return pages.fault(request)
 
     return routes
 

@@ -1,66 +1,146 @@
-"""What a scope means, in plain Dutch, for the page where a person decides. Pure."""
+"""What a scope means in words, for the pages where a person decides and looks back. Pure.
+
+Each line can be ticked or left out. Everything at once may also be given in part, by category.
+"""
 
 from __future__ import annotations
 
-from pgo.oauth.scopes import Cap, Reach
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
 
-_TYPES = {
-    "*": "alles in het dossier",
-    "AllergyIntolerance": "allergieën",
-    "Appointment": "afspraken",
-    "CarePlan": "het zorgplan",
-    "CareTeam": "wie er helpt",
-    "Condition": "ziektes en problemen",
-    "Consent": "wie er mag meekijken",
-    "DiagnosticReport": "verslagen van onderzoek",
-    "DocumentReference": "brieven en documenten",
-    "Encounter": "contact met zorgverleners",
-    "Flag": "waarschuwingen",
-    "Goal": "doelen",
-    "Immunization": "vaccinaties",
-    "MedicationAdministration": "gegeven medicijnen",
-    "MedicationDispense": "opgehaalde medicijnen",
-    "MedicationRequest": "voorgeschreven medicijnen",
-    "MedicationStatement": "gebruikte medicijnen",
-    "NutritionOrder": "voeding",
-    "Observation": "metingen en uitslagen",
-    "Patient": "naam en adres",
-    "Procedure": "behandelingen",
-    "Questionnaire": "vragenlijsten",
-    "QuestionnaireResponse": "ingevulde vragenlijsten",
-    "Task": "taken",
-}
-_CONTEXT = {
-    "fhirUser": "De app mag weten wie u bent.",
-    "openid": "De app mag u herkennen. De app krijgt een schuilnaam, niet uw naam.",
-    "offline_access": "De app mag ook kijken als u de app niet open heeft.",
-}
+from pgo.oauth.scopes import Cap, Reach, cap_of
+from pgo.oauth.texts import DUTCH, Tongue, catalogue
+
 LAUNCH = "launch/patient"
+CATEGORIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "person": ("Patient",),
+    "medication": (
+        *("Medication", "MedicationAdministration", "MedicationDispense", "MedicationRequest"),
+        *("MedicationStatement", "Immunization"),
+    ),
+    "results": ("Observation", "DiagnosticReport", "Specimen", "Media"),
+    "problems": ("Condition", "AllergyIntolerance", "Flag", "FamilyMemberHistory"),
+    "care": (
+        *("Encounter", "EpisodeOfCare", "Procedure", "NutritionOrder", "Device"),
+        *("DeviceUseStatement", "ServiceRequest"),
+    ),
+    "plan": ("CarePlan", "Goal"),
+    "calendar": ("Appointment", "Task"),
+    "documents": ("DocumentReference", "Binary", "Questionnaire", "QuestionnaireResponse"),
+    "people": ("CareTeam", "Consent", "RelatedPerson"),
+}
+"""The types of each category, in the order pages show them; a type elsewhere is "other"."""
+_OF: Final = {type_: name for name, types in CATEGORIES.items() for type_ in types}
+_ORDER: Final = ("everything", *CATEGORIES, "other", "app")
+_VERBS: Final = (("read", "rs"), ("add", "c"), ("change", "u"), ("delete", "d"))
+_OWN = frozenset({"127.0.0.1", "::1", "localhost", None})
 
 
-def lines(cap: Cap) -> list[tuple[str, str]]:
-    """(scope, sentence) of each thing a person can tick; choosing a dossier is not one of them."""
-    told = [(str(reach), sentence(reach)) for reach in cap.reaches]
-    return told + [(name, _CONTEXT[name]) for name in sorted(cap.context - {LAUNCH})]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One category of everything: `name` in the form, and what it stands for."""
+
+    name: str
+    category: str
+    scopes: tuple[str, ...]
 
 
-def sentence(reach: Reach) -> str:
-    """One sentence on one resource scope."""
-    what = _TYPES.get(reach.type_, f"gegevens van het soort {reach.type_}")
-    where = "" if reach.level == "patient" else " In alle dossiers die u mag zien."
-    return f"De app mag {what} {_verbs(reach.letters)}.{where}{_part(reach)}"
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing to tick: `name` in the form; `parts` may be ticked instead of all of it."""
+
+    name: str
+    scope: str
+    category: str
+    sentence: str
+    parts: tuple[Part, ...] = ()
 
 
-def _part(reach: Reach) -> str:
-    """What a search restriction leaves, in the app's own codes."""
-    told = [f"{name} is {value.rpartition('|')[2]}" for name, value in reach.only]
-    return f" Alleen een deel: {' en '.join(told)}." if told else ""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The lines of one category."""
+
+    category: str
+    lines: tuple[Line, ...]
 
 
-def _verbs(letters: str) -> str:
-    verbs = [
-        word
-        for word, marks in (("lezen", "rs"), ("toevoegen", "c"), ("wijzigen", "u"), ("wissen", "d"))
-        if any(mark in letters for mark in marks)
+def lines(cap: Cap, words: Tongue = DUTCH) -> list[Line]:
+    """What a person can tick; choosing a dossier is not one of them."""
+    told = [
+        Line(f"recht-{n}", str(reach), category(reach), sentence(reach, words), _parts(n, reach))
+        for n, reach in enumerate(cap.reaches)
     ]
-    return verbs[0] if len(verbs) == 1 else f"{', '.join(verbs[:-1])} en {verbs[-1]}"
+    names = sorted(cap.context - {LAUNCH})
+    return told + [
+        Line(f"recht-{n}", name, "app", words[f"may.{name}"])
+        for n, name in enumerate(names, len(told))
+    ]
+
+
+def grouped(told: Sequence[Line]) -> list[Group]:
+    """Lines by category, in the order of pages."""
+    return [
+        Group(one, mine)
+        for one in _ORDER
+        if (mine := tuple(line for line in told if line.category == one))
+    ]
+
+
+def left_standing(offered: Cap, ticked: Mapping[str, str]) -> Cap:
+    """What a person ticked of an offer, never more than that; launch/patient is no tick."""
+    chosen: list[str] = []
+    for line in lines(offered):
+        if ticked.get(line.name):
+            chosen.append(line.scope)
+        else:
+            chosen += [s for part in line.parts if ticked.get(part.name) for s in part.scopes]
+    return cap_of((*chosen, *(offered.context & {LAUNCH})))
+
+
+def category(reach: Reach) -> str:
+    """The category of a resource scope."""
+    return "everything" if reach.type_ == "*" else _OF.get(reach.type_, "other")
+
+
+def sentence(reach: Reach, words: Tongue = DUTCH) -> str:
+    """A sentence or two on one resource scope."""
+    verbs = [words[f"may.{verb}"] for verb, marks in _VERBS if set(marks) & set(reach.letters)]
+    told = [words.text("may.sentence", what=_what(reach.type_, words), verbs=words.listed(verbs))]
+    if reach.level != "patient":
+        told.append(words["may.everywhere"])
+    if reach.only:
+        told.append(words.text("may.only", parts=words.listed(_only(reach, words))))
+    return " ".join(told)
+
+
+def place_of(redirect_uri: str) -> str:
+    """The host where a person goes after deciding; "" for an app on the person's own device."""
+    host = urlsplit(redirect_uri).hostname
+    return "" if host in _OWN or not redirect_uri.startswith("http") else str(host)
+
+
+def _what(type_: str, words: Tongue) -> str:
+    if type_ == "*":
+        return words["type.any"]
+    known = f"type.{type_}" in catalogue()
+    return words[f"type.{type_}"] if known else words.text("type.unknown", name=type_)
+
+
+def _only(reach: Reach, words: Tongue) -> list[str]:
+    """What a search restriction leaves, in the app's own codes."""
+    return [
+        words.text("may.is", name=name, value=value.rpartition("|")[2])
+        for name, value in reach.only
+    ]
+
+
+def _parts(n: int, reach: Reach) -> tuple[Part, ...]:
+    if reach.type_ != "*":
+        return ()
+    letters = str(reach).rpartition(".")[2]
+    return tuple(
+        Part(f"deel-{n}-{name}", name, tuple(f"{reach.level}/{type_}.{letters}" for type_ in types))
+        for name, types in CATEGORIES.items()
+    )

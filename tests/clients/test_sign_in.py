@@ -80,7 +80,8 @@ def allow(address, dossier):
         assert asked.status_code == 200, asked.text
         form = hidden(asked.text) | {"persoon": f"{MIA}|"}
         onward = browser.post(urljoin(address, "/oauth/sign-in"), data=form)
-        page = browser.get(urljoin(address, f"/oauth/{onward.headers['location']}"))
+        chosen = f"/oauth/{onward.headers['location']}&dossier={dossier}"
+        page = browser.get(urljoin(address, chosen))
         boxes = dict.fromkeys(re.findall(r'name="(recht-\d+)"', page.text), "ja")
         form = hidden(page.text) | boxes | {"dossier": dossier, "besluit": "ja"}
         said = browser.post(urljoin(address, "/oauth/consent"), data=form)

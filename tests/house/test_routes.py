@@ -55,6 +55,8 @@ ROUTES = {
     "GET /oauth/authorize": PERSON,
     "GET /oauth/consent": PERSON,
     "GET /oauth/jwks": OPEN,
+    "GET /oauth/error": OPEN,
+    "GET /oauth/pictograms.svg": OPEN,
     "GET /oauth/style.css": OPEN,
     "GET /oauth/userinfo": TOKEN,
     "GET /openapi.json": OPEN,

@@ -143,7 +143,13 @@ class World:
         form = hidden(page.text) | {"persoon": person}
         onward = await self.http.post("/oauth/sign-in", data=form)
         assert onward.status_code == 303, onward.text
-        return await self.http.get(f"/oauth/{onward.headers['location']}")
+        return await self.chosen(onward)
+
+    async def chosen(self, onward):
+        """The page to decide on, with the first dossier when one is to be chosen."""
+        page = await self.http.get(f"/oauth/{onward.headers['location']}")
+        links = re.findall(r'href="(consent\?flow=[^"]*dossier=[^"&]+)"', page.text)
+        return await self.http.get(f"/oauth/{html.unescape(links[0])}") if links else page
 
     async def decide(self, page, *, dossier="bram", tick=None, besluit="ja"):
         boxes = re.findall(r'name="(recht-\d+)"', page.text)
@@ -242,8 +248,7 @@ class World:
         assert page.status_code == 200, page.text
         form = hidden(page.text) | {"persoon": "mia|"}
         onward = await self.http.post("/oauth/sign-in", data=form)
-        page = await self.http.get(f"/oauth/{onward.headers['location']}")
-        answer = await self.decide(page, tick=tick)
+        answer = await self.decide(await self.chosen(onward), tick=tick)
         assert answer.status_code == 303, answer.text
         return told(answer)["code"]
 

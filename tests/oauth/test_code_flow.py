@@ -281,7 +281,6 @@ async def test_o11_the_page_shows_who_asks_what_for_which_dossier_and_how_long(w
     assert "De &lt;Gezins&gt;app" in page.text
     assert "<Gezins>" not in page.text
     assert "Bram" in page.text
-    assert "Lara" in page.text
     assert "De app mag metingen en uitslagen lezen." in page.text
     assert "5 minuten" in page.text
     assert "checked" not in page.text
@@ -312,10 +311,23 @@ async def test_openid_is_left_out_while_there_is_no_id_token(world):
     assert "openid" not in answer["scope"]
 
 
+async def test_the_dossier_is_chosen_before_anything_else(world):
+    form = world.hidden(await world.ask()) | {"persoon": "mia|"}
+    onward = await world.http.post("/oauth/sign-in", data=form)
+    page = await world.http.get(f"/oauth/{onward.headers['location']}")
+    assert ("Bram" in page.text, "Lara" in page.text) == (True, True)
+    assert 'name="recht-' not in page.text
+    strange = await world.http.get(f"/oauth/{onward.headers['location']}&dossier=frits")
+    assert strange.text.count("dossier=bram") == 1
+    assert "frits" not in strange.text.partition("<main")[2]
+
+
 async def test_one_dossier_is_still_a_choice(world):
     page = await world.to_consent("tom|")
     assert "Mijn dossier" in page.text
-    assert (await world.decide(page, dossier="")).status_code == 400
+    form = {name: value for name, value in world.hidden(page).items() if name != "dossier"}
+    form |= {"besluit": "ja", "recht-0": "ja"}
+    assert (await world.http.post("/oauth/consent", data=form)).status_code == 400
     assert (await world.decide(page, dossier="tom1")).status_code == 303
 
 

@@ -259,12 +259,12 @@ async def test_d12_stuck_sign_ins_do_not_hold_up_anybody_else(world):
 
 def test_what_people_read_is_short():
     told = lines(cap_of(("patient/*.cruds", "user/Observation.rs", "fhirUser", "offline_access")))
-    assert told[0] == (
-        "patient/*.cruds",
-        "De app mag alles in het dossier lezen, toevoegen, wijzigen en wissen.",
+    assert told[0].scope == "patient/*.cruds"
+    assert told[0].sentence == (
+        "De app mag alles in het dossier lezen, toevoegen, wijzigen en wissen."
     )
-    for _, sentence in told:
-        for part in sentence.rstrip(".").split(". "):
+    for line in told:
+        for part in line.sentence.rstrip(".").split(". "):
             assert len(part.split()) <= 12
 
 

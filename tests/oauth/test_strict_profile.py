@@ -72,7 +72,7 @@ async def test_o07_what_is_added_in_the_front_channel_is_ignored(world):
     more = {"scope": "patient/*.rs", "redirect_uri": "https://evil.example/cb", "state": "mine"}
     page = await follow(world, uri, **more)
     onward = await world.http.post("/oauth/sign-in", data=world.hidden(page) | {"persoon": "mia|"})
-    consent = await world.http.get(f"/oauth/{onward.headers['location']}")
+    consent = await world.chosen(onward)
     answer = await world.decide(consent)
     assert answer.headers["location"].startswith("https://strict.example/cb?")
     assert world.told(answer)["state"] == "s" * 32

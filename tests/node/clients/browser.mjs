@@ -29,7 +29,9 @@ export async function allow(address, person, dossier) {
     persoon: `${person}|`,
   });
   if (signedIn.status !== 303) throw new Error(`${signedIn.status} ${await signedIn.text()}`);
-  const consent = await go(new URL(signedIn.headers.get("location"), new URL("/oauth/", address)));
+  const onward = new URL(signedIn.headers.get("location"), new URL("/oauth/", address));
+  onward.searchParams.set("dossier", dossier);
+  const consent = await go(onward);
   const page = await consent.text();
   const boxes = [...page.matchAll(/name="(recht-\d+)"/g)].map(([, name]) => [name, "ja"]);
   const said = await go(new URL("/oauth/consent", address), {
