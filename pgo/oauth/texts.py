@@ -58,6 +58,11 @@ class Tongue:
         at = datetime.fromtimestamp(seconds, UTC).astimezone(_ZONE)
         return f"{at.day} {self['site.months'].split()[at.month - 1]} {at.year}"
 
+    def moment(self, seconds: int) -> str:
+        """A day in words and the time, as they were in the Netherlands."""
+        at = datetime.fromtimestamp(seconds, UTC).astimezone(_ZONE)
+        return f"{self.day(seconds)}, {at:%H:%M}"
+
 
 TONGUES = {
     one.name: one
