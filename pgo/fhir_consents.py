@@ -251,8 +251,8 @@ class Consents(Regie):
             raise Forbidden("only who passed it on may change it")
         if old.effect == "deny":
             self._beheren(call, target="deny", grant_to=old.to_who, id_=old.id)
-        elif self._may_make(call, rules, new):
-            raise Forbidden("you may not do this: WACHT_OP_MEDETOESTEMMING")
+        elif waits := self._may_make(call, rules, new):
+            raise Forbidden(f"you may not change this alone; it needs {waits}: propose a new one")
         if new.revoked is not None:
             raise Unprocessable("a grant that goes on is not revoked", place="Consent.extension")
         try:

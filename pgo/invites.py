@@ -204,14 +204,11 @@ class Invites(Regie):
         who, now, guest = str(kept["by"]), self._parts.clock(), self.caller.person
         alone = may_propose(world, rules.subject, who, guest, now, co_consent=False)
         call.because(alone)
-        if self.dossier.image.rule(*FROZEN):
+        together = may_propose(world, rules.subject, who, guest, now)
+        if self.dossier.image.rule(*FROZEN) or not (alone.permit or together.permit):
             raise InvalidGrant(_NOT_GOOD, place="code")
         self._within(rules, kept, who)
-        if alone.permit:
-            return ""
-        if may_propose(world, rules.subject, who, guest, now).permit:
-            return sound.CO_CONSENT
-        raise InvalidGrant(_NOT_GOOD, place="code")
+        return "" if alone.permit else sound.CO_CONSENT
 
 
 _LATER: Final = frozenset({"id", "client", "by", "to_who", "made"})

@@ -27,7 +27,7 @@ from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
 from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
 from pgo.moment import instant
-from pgo.standing import claimed, may_end, sent_relation, within_bounds
+from pgo.standing import claimed, gives, may_end, sent_relation, within_bounds
 from pgo.store.contract import NotNext, Store
 from pgo.world import SUBJECT, Rules, rules_of
 
@@ -113,8 +113,9 @@ class Regie(Door):
     async def grant(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Make a permit or a deny (consent 8); `parent` passes on part of an own grant.
 
-        A `preset` fills in what it stands for. What needs the consent of child and parent both is
-        kept as a proposal, which opens nothing until the other party agrees.
+        A `preset` fills in what it stands for. What needs the consent of child and parent both, or
+        comes from who holds the reins by a grant alone, is kept as a proposal, which opens nothing
+        until the other party or the family agrees.
 
         Raises:
             BadValue: with the place; Forbidden: you may not make it.
@@ -158,7 +159,10 @@ class Regie(Door):
             return ""
         if grant.effect == "permit":
             waits = self._widened(call, grant.to_who)
-            within_bounds(self.held_verdict.world, rules.subject, grant, self._parts.clock())
+            world, now = self.held_verdict.world, self._parts.clock()
+            if not waits and not gives(world, rules.subject, grant.by, now):
+                return sound.FAMILY
+            within_bounds(world, rules.subject, grant, now)
             return waits
         self._beheren(call, target="deny", restrictive=True, grant_to=grant.to_who)
         return ""
@@ -266,6 +270,9 @@ class Regie(Door):
         async with self.call("link-code") as call:
             await self._enter(call, "c")
             self._beheren(call, target="grant", grant_to="org:")
+            client = rules_of(self.dossier, self._parts.policy).subject
+            if not gives(self.held_verdict.world, client, self.caller.person, self._parts.clock()):
+                raise Forbidden("only the client, or who represents him with beheren, gives this")
             self._parts.count("invite", self.caller.person)
             kept = {"client": self.client, "by": self.caller.person, "made": instant(call.at)}
             expires = call.at // 1_000_000 + CODE_SECONDS

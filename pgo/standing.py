@@ -27,7 +27,7 @@ from pgo.consent.model import (
     Resource,
     World,
 )
-from pgo.consent.representation import CHILD, SIXTEEN
+from pgo.consent.representation import CHILD, SIXTEEN, Basis
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Forbidden, Missing
 from pgo.moment import instant
@@ -120,11 +120,26 @@ def within_bounds(world: World, client: Person, grant: Grant, at: datetime) -> N
     Raises:
         Forbidden: the grant reaches further.
     """
-    bases = representation.bases(world, client, grant.by, at)
-    if grant.by == client.id or not bases:
+    if grant.by == client.id:
         return
+    bases = _giving(world, client, grant.by, at)
+    if not bases:
+        raise Forbidden("only the client, or who represents him with beheren, gives this")
     if not any(each.categories is None or grant.contained <= each.categories for each in bases):
         raise Forbidden("this is outside what you represent the client for")
+
+
+def gives(world: World, client: Person, who: str, at: datetime) -> bool:
+    """Whether a permit that somebody makes himself can count (consent 2).
+
+    Who holds the reins by a grant alone has nothing of his own to give: he proposes, and ends.
+    """
+    return who == client.id or bool(_giving(world, client, who, at))
+
+
+def _giving(world: World, client: Person, who: str, at: datetime) -> tuple[Basis, ...]:
+    bases = representation.bases(world, client, who, at)
+    return tuple(each for each in bases if each.actions is None or "beheren" in each.actions)
 
 
 def agrees_as_parent(world: World, client: Person, who: str, at: datetime) -> bool:

@@ -16,7 +16,8 @@ from pgo.consent import categories, presets
 from pgo.consent.model import FORBIDDEN_PURPOSES, Grant, Level, Person
 from pgo.errors import BadValue, Forbidden
 
-CO_CONSENT, SUBSTITUTE = "medetoestemming", "waarneming"
+CO_CONSENT, SUBSTITUTE, FAMILY = "medetoestemming", "waarneming", "instemming"
+"""What a proposal waits for: child and parent both; the family, for a colleague; the family."""
 SET_BY_US: Final = frozenset(
     {
         *("id", "client", "by", "made", "revoked", "by_court", "own", "order", "waits"),

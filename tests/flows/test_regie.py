@@ -275,8 +275,6 @@ async def test_a_copiloot_with_the_reins_leaves_denies_relations_and_colleagues_
     await made(inside, "anna", **permit(inside.anna.person("kim"), **everything))
     theirs = await made(inside, "anna", **permit("kees-x"))
     sam = inside.anna.person("sam")
-    given = await made(inside, "kim", **permit(sam))
-    assert given["by"] == inside.anna.person("kim")
     for path, body in (
         (GRANTS, permit(sam, effect="deny")),
         (GRANTS, permit("kees-x")),
@@ -288,6 +286,34 @@ async def test_a_copiloot_with_the_reins_leaves_denies_relations_and_colleagues_
         answer = await inside.call("kim", "POST", path, json=body)
         assert answer.status_code == 403, (path, answer.text)
         assert "BEHEER_BEPERKT" in answer.json()["detail"]
+
+
+async def test_who_holds_the_reins_by_a_grant_proposes_and_the_family_gives(inside):
+    """He has nothing of his own to give (consent 2): no permit of his is kept as if it counted."""
+    await visit(inside)
+    everything = {"actions": ["lezen", "beheren"], "categories": ["behandeling", "toestemmingen"]}
+    await made(inside, "anna", **permit(inside.anna.person("kim"), **everything))
+    proposal = await made(inside, "kim", **permit(inside.anna.person("sam")))
+    assert (proposal["status"], proposal["waits"]) == ("proposed", "instemming")
+    assert await count(inside, "sam") is None
+    listed = await inside.call("anna", "GET", "/voorstellen")
+    told = next(one for one in listed.json()["voorstellen"] if one["id"] == proposal["id"])
+    yes = f"{GRANTS}/{proposal['id']}/instemmen"
+    for name, status in (("sam", 404), ("kim", 403), ("anna", 200)):
+        assert await count(inside, "sam") is None
+        answer = await inside.call(name, "POST", yes, json={"precies": told["precies"]})
+        assert answer.status_code == status, (name, answer.text)
+    assert answer.json()["by"] == inside.anna.person("anna")
+    assert await count(inside, "sam") == 1
+    for path, body in (
+        ("/uitnodigingen", {"soort": "naaste", "preset": "meelezen"}),
+        ("/koppelcodes", None),
+    ):
+        answer = await inside.call("kim", "POST", path, json=body)
+        assert answer.status_code == 403, (path, answer.text)
+        assert "represents him" in answer.json()["detail"]
+    answer = await inside.call("kim", "POST", f"{GRANTS}/{proposal['id']}/intrekken")
+    assert answer.status_code == 200, "what he holds the reins for, he may end"
 
 
 # --- relations -----------------------------------------------------------------------------------
