@@ -33,6 +33,7 @@ from pgo.fhir.large import BINARY
 from pgo.house import House
 from pgo.moment import instant
 from pgo.oauth.scopes import cap_of
+from pgo.projection import unshown
 from pgo.regie import subject_rule
 from pgo.shown import Outcome
 from pgo.store.contract import NotNext
@@ -134,8 +135,13 @@ class Office(Vault):
         return {"dossier": self.client, "commits": image.n, "resources": types, "rules": rules}
 
     async def reindex(self) -> int:
-        """Make all index rows anew from the texts and keep the image; how many resources."""
-        async with self.call("dossier-reindex"):
+        """Make all index rows anew from the texts and keep the image; how many resources.
+
+        Rules that no Consent or RelatedPerson shows yet get theirs.
+        """
+        async with self.call("dossier-reindex") as call:
+            if older := unshown(self.dossier.image):
+                await self._put(call, older[:1])  # the others come along
             count = await self.dossier.reindex(everything=True)
             await self.dossier.keep_image()
         return count

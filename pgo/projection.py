@@ -76,6 +76,16 @@ def keep_out(
         raise Unprocessable("a grant is sent as a Consent in R4, by itself", place=place)
 
 
+def unshown(image: Image) -> list[Rule]:
+    """The rules that no resource shows yet: those of a dossier from before."""
+    return [
+        Rule(kind, id_, value)
+        for kind, type_ in TYPES.items()
+        for id_, value in image.rules(kind).items()
+        if image.get(RELEASE, type_, consent_id(id_)) is None
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Rules:
     """What the rules will be once a commit has been made."""

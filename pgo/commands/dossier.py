@@ -80,7 +80,7 @@ def reindex(
     dossier: Annotated[str, typer.Option(help="One dossier; left out: all of them.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make the search index anew from the stored texts.
+    """Make the search index anew from the stored texts, and show older grants as Consent.
 
     A server does this by itself, for what needs it, when it opens a dossier that was written with
     other search parameters. This does it beforehand.

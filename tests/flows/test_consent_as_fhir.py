@@ -202,6 +202,27 @@ async def test_grants_from_before_are_shown_with_the_next_change(inside):
     assert len(ids) == 2
 
 
+async def test_a_dossier_from_before_shows_its_grants_after_a_reindex(inside, monkeypatch):
+    """Before there was this, a rule had no Consent; one call of the operator makes up for it."""
+    with monkeypatch.context() as before:
+        before.setattr("pgo.door.projected", _nothing)
+        await grant(inside, "sam")
+        await grant(inside, "nina")
+    assert await found(inside, "anna") == []
+    office = Office(inside.house, inside.anna.dossier, "test")
+    await office.reindex()
+    ids = await found(inside, "anna")
+    assert len(ids) == 2
+    n = (await inside.house.parts.dossiers.open(inside.anna.dossier)).image.n
+    await Office(inside.house, inside.anna.dossier, "test").reindex()
+    assert sorted(await found(inside, "anna")) == sorted(ids)
+    assert (await inside.house.parts.dossiers.open(inside.anna.dossier)).image.n == n
+
+
+async def _nothing(*_: object) -> tuple[list[object], dict[bytes, bytes]]:
+    return [], {}
+
+
 # --- in ------------------------------------------------------------------------------------------
 
 
