@@ -15,6 +15,7 @@ from pgo.oauth.clients import App, Provider
 from pgo.oauth.grace import Grace
 from pgo.oauth.guard import SYSTEM, still_holds
 from pgo.oauth.parts import Parts
+from pgo.oauth.permitted import Permitted
 from pgo.oauth.scopes import Cap, cap_of, levels, narrowed, parse
 from pgo.oauth.tokens import Grant, Issued, generation_of
 
@@ -34,6 +35,7 @@ class Issue:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._audiences = frozenset({parts.issuer, f"{parts.issuer}/oauth/token"})
+        self.permitted = Permitted(parts)
         self._grace = Grace(parts.store, parts.box, parts.tokens)
 
     async def proved(self, text: str) -> App | Provider:
@@ -78,6 +80,7 @@ class Issue:
         again = "offline_access" in allowed.context and "refresh_token" in client.grants
         given = replace(grant, scope=allowed.texts())
         await self._note("code", given)
+        await self.permitted.given(given, lasting=again)
         issued = await self.parts.tokens.issue(given, refresh=given if again else None)
         answer = await self._answer(issued)
         if "openid" in allowed.context:
@@ -104,6 +107,7 @@ class Issue:
             raise InvalidGrant(_GRANT_ENDED)
         allowed = await self._allowed(client, grant)
         given = replace(grant, scope=_asked(scope, allowed).texts(), bound=mine)
+        await self.permitted.used(grant)
         return await self._answer(await self._refreshed(client, text, grant, given))
 
     async def _refreshed(self, client: App, text: str, grant: Grant, given: Grant) -> Issued:
