@@ -45,6 +45,7 @@ from pgo.medmij.services import Service, catalogue
 from pgo.metrics import make_metrics
 from pgo.narrowed import is_known
 from pgo.notice_routes import router as notice_router
+from pgo.oauth.configured import ways_of
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import smart_configuration
@@ -64,6 +65,8 @@ from pgo.web import request_id
 
 _EVENTS: Final = {
     "oauth.sign-in": "login",
+    "oauth.sign-out": "logout",
+    "oauth.means": "account",
     "oauth.consent": "authorize",
     "oauth.authorize": "authorize",
     "oauth.par": "authorize",
@@ -108,6 +111,8 @@ class Server:
         limits = {
             "emergency": rates.EMERGENCY,
             "failed": rates.FAILED,
+            "sign-in": rates.LOGIN,
+            "sign-in-network": rates.LOGIN_NETWORK,
             "invite": rates.INVITE,
             "code": rates.CODE,
             "writes": rates.writes(self._settings),
@@ -327,6 +332,7 @@ def _oauth(house: House) -> OAuthParts:
         patient_of=patient_of,
         fhir_user_of=fhir_user_of,
         development_login=house.settings.development_login,
+        ways=ways_of(house.settings),
         count=house.parts.count,
         known=lambda cap: is_known(cap, house.parts.dossiers.searches),
     )

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,48 @@ from pgo.errors import BadValue, Issue
 _PREFIX: Final = "PGO_"
 _NOT_OURS: Final = ("PGO_CONFIG", "PGO_TEST_")
 """The name of the file itself, and what tests are told."""
+
+
+Level = Literal["laag", "substantieel", "hoog"]
+
+
+class SignInProvider(BaseModel):
+    """An OpenID Connect provider people sign in at, such as a broker of DigiD.
+
+    Attributes:
+        label: what people know it by: "Inloggen met <label>".
+        issuer: its address, exactly as it calls itself.
+        client_id: what it knows us by.
+        secret, secret_file: our password there, or the file it is in.
+        key_file: file with a private key (JWK) to prove ourselves with, instead of a password.
+        secret_in_form: whether the password goes in the form instead of in the header.
+        acr: level of assurance by the acr values it may give; any other value is refused.
+        scope: what is asked; nothing more than openid is used.
+        algorithms: signature algorithms its id_tokens may have.
+        hosts: host:port names of its addresses besides the issuer's own.
+        private: it may be on a private address; needed for http on this machine.
+        roots: file with certificates it is trusted by besides the usual.
+        max_age: seconds ago that somebody may have signed in there at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(min_length=1, max_length=60)
+    issuer: str = Field(pattern=r"^https?://[^\s?#@]+$")
+    client_id: str = Field(min_length=1, max_length=200)
+    secret: str = Field("", repr=False)
+    secret_file: Path | None = None
+    key_file: Path | None = None
+    secret_in_form: bool = False
+    acr: dict[str, Level] = Field(min_length=1)
+    scope: str = Field("openid", pattern=r"^openid( [!-~]+)*$")
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "ES384", "EdDSA"], ...] = Field(
+        ("ES256", "PS256", "RS256"), min_length=1
+    )
+    hosts: tuple[str, ...] = ()
+    private: bool = False
+    roots: Path | None = None
+    max_age: int = Field(900, ge=0, le=86_400)
 
 
 class Settings(BaseSettings):
@@ -66,6 +108,29 @@ class Settings(BaseSettings):
     )
     development_login: bool = Field(
         False, description="Offer the sign-in page that lists the demo people (refused by strict)."
+    )
+    providers: dict[str, SignInProvider] = Field(
+        {},
+        repr=False,  # it may hold passwords
+        description="Providers people sign in at, by name: `[providers.name]` in the file.",
+    )
+    passkey_level: Literal["", "laag", "substantieel"] = Field(
+        "", description="Level of a sign-in with a passkey; left out, passkeys are not offered."
+    )
+    session_idle_minutes: float = Field(
+        15.0, ge=1, le=1_440, description="How long somebody stays signed in without doing a thing."
+    )
+    session_hours: float = Field(
+        8.0, gt=0, le=168, description="How long somebody stays signed in at most."
+    )
+    sign_out_ends_apps: bool = Field(
+        True, description="Signing out everywhere also ends what apps may do for that person."
+    )
+    least_level: Level = Field(
+        "laag", description="Level of assurance that an app's request needs at least."
+    )
+    least_level_write: Level = Field(
+        "laag", description="The same for a request that would change things."
     )
     open_bytes: int = Field(
         64_000_000, ge=1_000_000, description="Memory for open dossiers, bytes per worker."

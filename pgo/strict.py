@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pgo.errors import BadValue, Issue
 from pgo.keyfile import load_key
+from pgo.oauth.configured import provider_problems
 from pgo.settings import Settings
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -28,7 +29,12 @@ def check(settings: Settings) -> bytes:
 
 def problems(settings: Settings) -> tuple[Issue, ...]:
     """One issue for each setting that is in the way."""
-    found = [*_issuer(settings), *_mail(settings), *_unsafe(settings)]
+    found = [
+        *_issuer(settings),
+        *_mail(settings),
+        *provider_problems(settings),
+        *_unsafe(settings),
+    ]
     try:
         load_key(settings)
     except BadValue as fault:

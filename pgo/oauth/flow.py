@@ -14,7 +14,7 @@ import orjson
 
 from pgo.errors import Forbidden, Incident
 from pgo.oauth.authorize import Asked
-from pgo.oauth.levels import ANY, Wanted
+from pgo.oauth.levels import Wanted
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.tokens import Grant, digest, generation_of
@@ -92,10 +92,6 @@ class Flows:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def begin(self, asked: Asked, wanted: Wanted = ANY) -> Step:
-        """A new flow for a sound request."""
-        return await self.keep(flow_of(asked, wanted))
-
     async def look(self, id_: str, cookie: str) -> Step:
         """The flow, for whoever has its cookie.
 
@@ -108,18 +104,6 @@ class Flows:
         if flow is None or not compare_digest(flow.browser, digest(cookie)):
             raise Stale(_STALE)
         return Step(id_, cookie, flow)
-
-    async def take(self, id_: str, cookie: str, form: str, *, signed_in: bool) -> Flow:
-        """End a step, for whoever has its cookie and form token; it can be taken once.
-
-        Raises:
-            errors.Forbidden: anything does not fit.
-        """
-        step = await self.look(id_, cookie)
-        if bool(step.flow.person) != signed_in:
-            raise Stale(_STALE)
-        check(step, form)
-        return await self.end(step)
 
     async def end(self, step: Step) -> Flow:
         """End a step whose form was checked, or that came back from a provider; once.

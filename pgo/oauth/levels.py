@@ -83,10 +83,6 @@ class Wanted:
     since: int = 0
 
 
-ANY: Final = Wanted()
-"""Whatever sign-in there is."""
-
-
 def wanted(asked: Mapping[str, str], cap: Cap, ways: Ways, now: int) -> Wanted:
     """What an app's request needs: by the settings, and by its own acr_values and max_age."""
     writes = any(set(reach.letters) & set("cud") for reach in cap.reaches)

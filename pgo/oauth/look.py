@@ -29,7 +29,11 @@ _POLICY = (
     "frame-ancestors 'none'; form-action 'self'"
 )
 _SCRIPT = "; script-src 'self'"
-_SHEET = {"style.css": "text/css", "pictograms.svg": "image/svg+xml"}
+_SHEET = {
+    "style.css": "text/css",
+    "pictograms.svg": "image/svg+xml",
+    "passkey.js": "text/javascript",
+}
 FAULTS = {401: "signed_out", 403: "forbidden", 404: "missing", 413: "large", 429: "often"}
 """Which text of the catalogue's `fault` tells of a status; 500 and up is ours, all else is bad."""
 SHOWN = frozenset({*FAULTS.values(), "ours", "bad", "stale"})
@@ -114,7 +118,7 @@ class Look:
         return Response(status_code=303, headers=headers)
 
     def file(self, name: str) -> Response:
-        """The stylesheet or the pictograms; they may be kept for an hour."""
+        """The stylesheet, the pictograms or the script; they may be kept for an hour."""
         headers = {**_HEADERS, "Cache-Control": "public, max-age=3600"}
         policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
         return Response(self._files[name], media_type=_SHEET[name], headers=headers | policy)

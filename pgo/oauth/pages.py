@@ -1,4 +1,4 @@
-"""The pages between an app's question and its code: sign in (development) and decide.
+"""The pages between an app's question and its code: decide, once somebody signed in.
 
 No JavaScript, one stylesheet, forms of our own only. While anything about the app or its redirect
 address is wrong, people see a page and nobody is redirected. How pages look is in `pgo.oauth.look`.
@@ -7,7 +7,6 @@ address is wrong, people see a page and nobody is redirected. How pages look is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlencode
 
@@ -15,33 +14,22 @@ from fastapi import APIRouter, Request, Response
 
 from pgo.errors import BadRequest, Forbidden, NotFound, PgoError
 from pgo.oauth import wording
+from pgo.oauth.arriving import Arriving
 from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
-from pgo.oauth.flow import LIVES, Flow, Flows, Stale, Step, cookie_name, grant_of
-from pgo.oauth.forms import form_of, query_of
+from pgo.oauth.browser import own_form
+from pgo.oauth.flow import Flow, Flows, Stale, Step, check, flow_of, grant_of
+from pgo.oauth.forms import query_of
+from pgo.oauth.levels import wanted
 from pgo.oauth.look import SHOWN, Look
 from pgo.oauth.par import must_push, pulled
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import cap_of
-from pgo.registry import Account, App
+from pgo.oauth.sign_in import SignIn
+from pgo.oauth.sign_in_routes import add_sign_in
+from pgo.registry import App
 
-PROFESSIONALS = frozenset({"copiloot", "zorgverlener"})
 _STALE = "This page is too old, or was opened elsewhere. Start again in the app."
 _UI_LOCALES = "ui_locales"
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A way to sign in: a person, and as what. `value` stands in the form."""
-
-    account: Account
-    kind: str
-    org: str
-    org_name: str
-
-    @property
-    def value(self) -> str:
-        """Account and organisation."""
-        return f"{self.account.id}|{self.org}"
 
 
 class Pages:
@@ -51,6 +39,9 @@ class Pages:
         self._parts = parts
         self._flows = Flows(parts)
         self._look = Look(secure=parts.secure)
+        self.arriving = Arriving(parts, self._flows, self._look)
+        self._browser = self.arriving.browser
+        self._sign_in = SignIn(self.arriving)
 
     def file(self, name: str) -> Response:
         """The stylesheet, or the pictograms."""
@@ -75,38 +66,12 @@ class Pages:
         if must_push(query, app):
             detail = "This app must push its requests."
             raise ToApp("invalid_request", detail, redirect_uri, sound.state)
-        if not self._parts.development_login:
+        if not self._sign_in.offered:
             detail = "Nobody can sign in here yet."
             raise ToApp("temporarily_unavailable", detail, redirect_uri, sound.state)
-        step = await self._flows.begin(sound)
-        page = self._look.page(
-            "sign_in.html",
-            request=request,
-            here=f"sign-in?flow={step.id}",
-            ui_locales=dict(pairs).get(_UI_LOCALES, ""),
-            step=step,
-            app=app,
-            roles=await self._roles(),
-        )
-        self._remember(page, step)
-        return page
-
-    async def sign_in(self, request: Request) -> Response:
-        """Take the sign-in step (development: a demo person was chosen)."""
-        form = await self._form(request)
-        flow = await self._take(request, form, signed_in=False)
-        app = await self._app(flow)
-        chosen = [role for role in await self._roles() if role.value == form.get("persoon")]
-        if not chosen or not self._parts.development_login:
-            raise Forbidden("This person cannot sign in here.")
-        role = chosen[0]
-        step = await self._flows.signed_in(flow, role.account, app, kind=role.kind, org=role.org)
-        await self._parts.note(
-            "oauth.sign-in", person=role.account.id, app=app.client_id, detail="development"
-        )
-        onward = self._look.onward(f"consent?flow={step.id}")
-        self._remember(onward, step)
-        return onward
+        params, now = dict(pairs), self._parts.tokens.now()
+        need = wanted(params, sound.cap, self._parts.ways, now)
+        return await self._sign_in.start(request, flow_of(sound, need), params.get(_UI_LOCALES, ""))
 
     async def consent(self, request: Request) -> Response:
         """Show who asks, what, for which dossier and how long; first which dossier, if need be."""
@@ -124,11 +89,11 @@ class Pages:
 
     async def decide(self, request: Request) -> Response:
         """Take the decision, and send the app a code or a refusal."""
-        form = await self._form(request)
+        form = await own_form(request)
         step = await self._step(request, form.get("flow", ""))
         flow, app = step.flow, await self._app(step.flow)
         if form.get("besluit") != "ja":
-            return await self._denied(await self._take(request, form, signed_in=True))
+            return await self._denied(await self._take(request, form))
         given = wording.left_standing(cap_of(flow.scope), form)
         needed = given.one_dossier or wording.LAUNCH in flow.scope
         chosen = [one for one in await self._choices(flow) if one[0] == form.get("dossier")]
@@ -136,7 +101,7 @@ class Pages:
         if nothing or (needed and not chosen):
             dossier = chosen[0] if chosen else None
             return await self._consent_page(request, step, dossier, form=form)
-        await self._take(request, form, signed_in=True)
+        await self._take(request, form)
         grant = grant_of(flow, given.texts(), chosen[0][0] if needed else "")
         await self._parts.note(
             "oauth.consent", person=flow.person, app=app.client_id, client=grant.dossier
@@ -233,23 +198,6 @@ class Pages:
         account = await self._parts.registry.account(flow.person)
         return "" if account is None else account.name
 
-    async def _roles(self) -> list[Role]:
-        """The demo people who can sign in, each in every role they have."""
-        roles = []
-        for account in await self._parts.registry.accounts():
-            if account.demo and not account.disabled:
-                roles += await self._roles_of(account)
-        return roles
-
-    async def _roles_of(self, account: Account) -> list[Role]:
-        if account.kind not in PROFESSIONALS or not account.orgs:
-            return [Role(account, account.kind, "", "")]
-        names = [await self._parts.registry.organisation(org) for org in account.orgs]
-        return [
-            Role(account, account.kind, org, org if known is None else known.name)
-            for org, known in zip(account.orgs, names, strict=True)
-        ]
-
     async def _choices(self, flow: Flow) -> Sequence[tuple[str, str]]:
         """The dossiers this person may choose from; only the one the app named, if it did."""
         all_ = await self._parts.dossiers_of(flow.person)
@@ -261,31 +209,16 @@ class Pages:
             raise Forbidden("This app may not be used any more.")
         return app
 
-    async def _form(self, request: Request) -> dict[str, str]:
-        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            raise Forbidden("This form was not sent from our own page.")
-        return await form_of(request)
-
     async def _step(self, request: Request, id_: str) -> Step:
-        step = await self._flows.look(id_, self._cookie(request, id_))
+        step = await self._browser.step(request, id_)
         if not step.flow.person:
             raise Stale(_STALE)
         return step
 
-    async def _take(self, request: Request, form: dict[str, str], *, signed_in: bool) -> Flow:
-        id_ = form.get("flow", "")
-        cookie = self._cookie(request, id_)
-        return await self._flows.take(id_, cookie, form.get("form", ""), signed_in=signed_in)
-
-    def _cookie(self, request: Request, id_: str) -> str:
-        return request.cookies.get(cookie_name(id_, secure=self._parts.secure), "")
-
-    def _remember(self, response: Response, step: Step) -> None:
-        secure = self._parts.secure
-        response.set_cookie(
-            cookie_name(step.id, secure=secure), step.cookie,
-            max_age=LIVES, path="/", secure=secure, httponly=True, samesite="lax",
-        )  # fmt: skip
+    async def _take(self, request: Request, form: dict[str, str]) -> Flow:
+        step = await self._step(request, form.get("flow", ""))
+        check(step, form.get("form", ""))
+        return await self._flows.end(step)
 
     def _back(self, redirect_uri: str, **fields: str) -> Response:
         address = answered(redirect_uri, self._parts.issuer, **fields)
@@ -311,10 +244,6 @@ def router(parts: Parts) -> APIRouter:
         """For a browser: ends at the app's redirect address with `code`, `state` and `iss`."""
         return await pages.answer("oauth.authorize", request, pages.authorize)
 
-    @routes.post("/oauth/sign-in", include_in_schema=False)
-    async def sign_in(request: Request) -> Response:
-        return await pages.answer("oauth.sign-in", request, pages.sign_in)
-
     @routes.get("/oauth/consent", include_in_schema=False)
     async def consent(request: Request) -> Response:
         return await pages.answer("oauth.consent", request, pages.consent)
@@ -331,10 +260,15 @@ def router(parts: Parts) -> APIRouter:
     async def pictograms() -> Response:
         return pages.file("pictograms.svg")
 
+    @routes.get("/oauth/passkey.js", include_in_schema=False)
+    async def script() -> Response:
+        return pages.file("passkey.js")
+
     @routes.get("/oauth/error", include_in_schema=False)
     async def fault(request: Request) -> Response:
         return pages.fault(request)
 
+    add_sign_in(routes, pages.arriving, pages.answer)
     return routes
 
 

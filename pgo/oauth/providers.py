@@ -61,7 +61,7 @@ class _Known:
     at: int
 
 
-class _Client(OAuth2Client):  # type: ignore[misc] - authlib has no types
+class _Client(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     """authlib's client over our own bounded question."""
 
     def __init__(self, reach: Reach, **settings: Any) -> None:

@@ -13,6 +13,7 @@ from pgo.settings import load
 OPEN = "open: says nothing about anybody"
 CLIENT = "client authentication or single-use secret"
 PERSON = "a sign-in of a person, bound to his browser"
+SESSION = "a session of a person; a form needs the token of that session"
 TOKEN = "access token, with a proof of its key when it is bound to one"
 
 ROUTES = {
@@ -57,7 +58,17 @@ ROUTES = {
     "GET /oauth/jwks": OPEN,
     "GET /oauth/error": OPEN,
     "GET /oauth/pictograms.svg": OPEN,
+    "GET /oauth/back-{provider_name}": PERSON,
+    "GET /oauth/link": PERSON,
+    "GET /oauth/passkey": PERSON,
+    "GET /oauth/passkey.js": OPEN,
+    "GET /oauth/passkeys": SESSION,
+    "GET /oauth/recover": PERSON,
+    "GET /oauth/role": PERSON,
+    "GET /oauth/sessions": SESSION,
+    "GET /oauth/sign-in": PERSON,
     "GET /oauth/style.css": OPEN,
+    "GET /oauth/to-{provider_name}": PERSON,
     "GET /oauth/userinfo": TOKEN,
     "GET /openapi.json": OPEN,
     "POST /dossiers/{client}/koppelcodes": TOKEN,
@@ -71,7 +82,16 @@ ROUTES = {
     "POST /oauth/introspect": CLIENT,
     "POST /oauth/par": CLIENT,
     "POST /oauth/revoke": CLIENT,
+    "POST /oauth/link": PERSON,
+    "POST /oauth/passkey": PERSON,
+    "POST /oauth/passkeys": SESSION,
+    "POST /oauth/passkeys-remove": SESSION,
+    "POST /oauth/recover": PERSON,
+    "POST /oauth/recovery": SESSION,
+    "POST /oauth/role": PERSON,
+    "POST /oauth/sessions": SESSION,
     "POST /oauth/sign-in": PERSON,
+    "POST /oauth/sign-out": SESSION,
     "POST /oauth/token": CLIENT,
     "POST /oauth/userinfo": TOKEN,
 }
@@ -141,6 +161,14 @@ async def test_a_route_that_needs_a_token_says_401_without_one(http, route):
     answer = await http.request(method, filled, json={"code": "x"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == SESSION])
+async def test_a_page_of_somebody_sends_others_to_sign_in(http, route):
+    method, _, path = route.partition(" ")
+    answer = await http.request(method, path, data={"form": "x"} if method == "POST" else None)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("sign-in?next=")
 
 
 @pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/stu3", f"/dossiers/{'a' * 32}/fhir/r4"])
