@@ -194,7 +194,7 @@ class Vault(Door):
             self.because_of(call, verdict, rows)
             end = start + len(places)
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept.rest) else ""
-            total = len(self.places(verdict, query))
+            total = self.total(verdict, query)
         return Page(tuple(found), total, more), query
 
     async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Place]) -> str:
@@ -250,11 +250,20 @@ class Vault(Door):
 
     def places(self, verdict: Verdict, query: Query) -> list[Place]:
         """Of all matches that the caller may see the rid and version, in order."""
+        made = self.made(verdict, query)
+        return self.dossier.image.select(made.sql, made.args)
+
+    def made(self, verdict: Verdict, query: Query) -> searching.Statement:
+        """The statement for the rid and version of all matches that the caller may see."""
         visible = verdict.visible(query.release, query.types)
         blind = self._blind(verdict, query.release)
         now = self._parts.clock()
-        made = searching.compile(query, visible, blind=blind, now=now, columns="r.rid, r.ver")
-        return self.dossier.image.select(made.sql, made.args)
+        return searching.compile(query, visible, blind=blind, now=now, columns="r.rid, r.ver")
+
+    def total(self, verdict: Verdict, query: Query) -> int:
+        """How many matches the caller may see; not counted twice while nothing changed."""
+        made = self.made(verdict, replace(query, sort=()))
+        return self.dossier.count(made.sql, made.args)
 
     def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
         """What the rows of a page include, as far as the caller may see it.

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from pgo.dossier import cutting
+from pgo.dossier.asked import Asked, name_of
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
@@ -60,11 +61,17 @@ class Dossier:
         self.kept_n = image.n
         self.bytes = image.size()
         self.memo: dict[str, tuple[int, Any]] = {}
+        self.asked = Asked()
+        self.beside: dict[str, int] = {}
         self._store = store
         self._line: tuple[int, bytes] = (0, _NO_HASH)
         self._replaying = asyncio.Lock()
         self._marks = {rel: one.mark for rel, one in searches.items()}
         self._outdated = True
+
+    def weight(self) -> int:
+        """Bytes of memory it takes: its image, and what is remembered beside it."""
+        return self.bytes + self.asked.size() + sum(self.beside.values())
 
     async def refresh(self) -> None:
         """Bring the image up to the head of the log, as of now."""
@@ -103,6 +110,7 @@ class Dossier:
                 await self._index(stale[start : start + _REPLAY])
             self._outdated = False
             self.bytes = self.image.size()
+            self.asked.clear()
         return len(stale)
 
     async def _index(self, rows: Sequence[Row]) -> None:
@@ -126,6 +134,15 @@ class Dossier:
     async def deltas(self, after: int, limit: int = _REPLAY) -> list[Delta]:
         """What the commits after `after` said, in order; at most `limit`."""
         return [self._delta(one) for one in await self._store.commits(self.client, after, limit)]
+
+    def count(self, sql: str, args: Sequence[Any]) -> int:
+        """How many rows a statement has; not counted twice while nothing changed."""
+        n, name = self.image.n, name_of("count", sql, args)
+        found = self.asked.find(n, name)
+        if found is None:
+            [found] = self.image.select(f"SELECT count(*) FROM ({sql})", args)
+            self.asked.keep(n, name, found)
+        return found[0]
 
     # --- texts ---------------------------------------------------------------------------------
 
@@ -306,10 +323,10 @@ class Dossiers:
         return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
     def _evict(self) -> None:
-        total = sum(dossier.bytes for dossier in self._open.values())
+        total = sum(dossier.weight() for dossier in self._open.values())
         while total > self._bytes and len(self._open) > 1:
             _, gone = self._open.popitem(last=False)
-            total -= gone.bytes
+            total -= gone.weight()
 
     def settle(self, dossier: Dossier) -> None:
         """After a commit or a long replay: keep a new image in the background when it is time."""

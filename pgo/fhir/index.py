@@ -14,10 +14,15 @@ from pgo.fhir import added
 from pgo.fhir.convert import CONVERTERS, LOCAL, Converter, Out
 from pgo.fhir.parameters import COLUMNS, Parameter, Parameters
 from pgo.fhir.paths import At, Flag, Member, Path, Step, Test, Where, found
+from pgo.fhir.special import stops, understood
 from pgo.fhir.tables import Rows
 
 _TABLES: Final = ("tok", "txt", "str", "dat", "num", "qty", "ref", "uri", "wds")
 _URL_TYPES: Final = frozenset({"Binary"})
+STRANGE: Final = "$strange"
+"""Name of the row of what has a modifierExtension that is not understood; nobody can ask for it."""
+STOPS: Final = "$stops"
+"""Name of the row of a MedicationStatement that stops a treatment, which no parameter finds."""
 
 
 class _Node:
@@ -44,16 +49,21 @@ def rows(release: str, tree: Mapping[str, Any], parameters: Parameters | None = 
 
     Returns:
         Lists of rows by table; can be written as JSON. `lnk` lists every local reference in the
-        tree, also in contained resources and extensions, once each.
+        tree, also in contained resources and extensions, once each. One row `STRANGE` in `tok`
+        when a modifierExtension, however deep, is not understood here; `STOPS` is explained there.
     """
     parameters = parameters or added.known("stu3" if release == "stu3" else "r4")
     out: Out = {name: [] for name in (*_TABLES, "groups")}
     _visit(_plan(parameters, tree["resourceType"]), tree, tree, out)
     del out["groups"]
     made: Rows = {name: list(dict.fromkeys(some)) for name, some in out.items() if some}
-    links = _links(tree, parameters)
+    links, modifiers = _everywhere(tree, parameters)
     if links:
         made["lnk"] = links
+    if modifiers and not understood(tree["resourceType"], modifiers):
+        made.setdefault("tok", []).append((STRANGE, None, "true"))
+    if tree["resourceType"] == "MedicationStatement" and stops(tree):
+        made.setdefault("tok", []).append((STOPS, None, "true"))
     return made
 
 
@@ -110,9 +120,15 @@ def _composite(parameter: Parameter, value: Any, root: Any, out: Out) -> None:
             out[name] += [(*row, group) for row in made[name] if ":" not in row[0]]
 
 
-def _links(tree: Mapping[str, Any], parameters: Parameters) -> list[tuple[str, str]]:
-    """Every local literal reference, and Binary addresses of attachments, in order of finding."""
+def _everywhere(
+    tree: Mapping[str, Any], parameters: Parameters
+) -> tuple[list[tuple[str, str]], list[Any]]:
+    """Every local literal reference, and Binary addresses of attachments, in order of finding.
+
+    And the addresses of all modifierExtensions.
+    """
     links: dict[tuple[str, str], None] = {}
+    modifiers: list[Any] = []
     stack: list[Any] = [tree]
     while stack:
         one = stack.pop()
@@ -120,13 +136,15 @@ def _links(tree: Mapping[str, Any], parameters: Parameters) -> list[tuple[str, s
             for name, value in one.items():
                 if type(value) is dict or type(value) is list:
                     stack.append(value)
+                    if name == "modifierExtension":
+                        modifiers += [each.get("url") for each in value if type(each) is dict]
                 elif name in {"reference", "url"} and type(value) is str:
                     match = LOCAL.fullmatch(value)
                     if match and (name == "reference" or match[1] in _URL_TYPES):
                         links[match[1], match[2]] = None
         else:
             stack += [value for value in one if type(value) is dict or type(value) is list]
-    return [link for link in links if link[0] in parameters]
+    return [link for link in links if link[0] in parameters], modifiers
 
 
 _PLANS: Final[WeakKeyDictionary[Parameters, dict[str, _Node]]] = WeakKeyDictionary()

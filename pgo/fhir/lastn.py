@@ -5,6 +5,10 @@ operation of STU3. Codes are one kind when they share a coding, also by way of a
 are equal); a code without codings counts by its text, letter for letter; no code at all is a kind
 by itself. Of equal times at the edge all are given. What has no time comes last, newest first in
 order of arrival, and is never given up for a tie.
+
+An Observation with a modifierExtension that is not understood may mean the opposite of what it
+says. It comes along where it belongs, `max` of each kind at most, and takes no other's place: who
+must leave it out still has the newest that he can read.
 """
 
 from __future__ import annotations
@@ -17,11 +21,13 @@ from typing import Any, Final
 import orjson
 
 from pgo.cursor import Place
+from pgo.dossier.asked import name_of
 from pgo.dossier.image import Image, Row
 from pgo.errors import BadValue, Missing, TooCostly, Unsupported
 from pgo.fhir import answers, text
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, query_of
+from pgo.fhir.index import STRANGE
 from pgo.fhir.query import Query
 from pgo.fhir.tables import name_number
 from pgo.vault import Found, Page, Vault
@@ -30,17 +36,23 @@ from pgo.verdict import Verdict
 MOST: Final = 1000
 """Observations in one answer, which has no pages."""
 _MAX: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+_BYTES: Final = 300
+"""Memory for what is remembered of one Observation, about."""
 _KINDS: Final = frozenset({"category", "code", "combo-code", "component-code"})
 Kind = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One observation: its place in the dossier, the kinds its code names, when it was made."""
+    """One observation: its place in the dossier, the kinds its code names, when it was made.
+
+    `strange`: something in it is not understood.
+    """
 
     rid: int
     kinds: frozenset[Kind]
     time: int | None
+    strange: bool = False
 
 
 async def lastn(ask: Ask, vault: Vault) -> Reply:
@@ -65,15 +77,28 @@ async def lastn(ask: Ask, vault: Vault) -> Reply:
 
 
 async def newest_of(vault: Vault, verdict: Verdict, query: Query, most: int) -> list[Row]:
-    """Of the Observations a query finds the newest `most` of each kind, newest first."""
-    places = vault.places(verdict, query)
-    known = await _remembered(vault, places)
+    """Of the Observations a query finds the newest `most` of each kind, newest first.
+
+    Asked again while nothing changed it costs what it gives; else also a look at all it finds.
+    """
+    dossier = vault.dossier
+    n, made = dossier.image.n, vault.made(verdict, query)
+    name = name_of(("lastn", most), made.sql, made.args)
+    rids = dossier.asked.find(n, name)
+    if rids is None:
+        places = dossier.image.select(made.sql, made.args)
+        rids = tuple(_chosen(await _remembered(vault, places), places, most))
+        dossier.asked.keep(n, name, rids)
+    return dossier.image.rows(rids)
+
+
+def _chosen(known: Mapping[int, _Known], places: Sequence[Place], most: int) -> list[int]:
     alike: dict[int, list[_Known]] = {}
     for rid, _ in places:
         one = known[rid]
         alike.setdefault(id(one.seen.kinds), []).append(one)
     seen = [each for some in alike.values() for each in _top([one.seen for one in some], most)]
-    return vault.dossier.image.rows(newest(seen, most))
+    return newest(seen, most)
 
 
 def question(ask: Ask) -> tuple[Query, int]:
@@ -128,9 +153,12 @@ async def _remembered(vault: Vault, places: Sequence[Place]) -> Mapping[int, _Kn
     if fresh:
         rows = image.rows(fresh)
         kinds, times = await _kinds(vault, image, rows), _times(image, rows)
+        strange = _strange(image, rows)
         for row in rows:
             of = same.setdefault(kinds[row.rid], kinds[row.rid])
-            known[row.rid] = _Known(row.ver, Seen(row.rid, of, times.get(row.rid)))
+            seen = Seen(row.rid, of, times.get(row.rid), row.rid in strange)
+            known[row.rid] = _Known(row.ver, seen)
+        vault.dossier.beside["lastn"] = _BYTES * len(known)
     found: Mapping[int, _Known] = known
     return found
 
@@ -165,6 +193,15 @@ def _times(image: Image, rows: Sequence[Row]) -> Mapping[int, int | None]:
     return dict(found)
 
 
+def _strange(image: Image, rows: Sequence[Row]) -> frozenset[int]:
+    named = orjson.dumps([row.rid for row in rows]).decode()
+    found = image.select(
+        "SELECT x.rid FROM json_each(?) j CROSS JOIN tok x ON x.rid=j.value AND +x.p=?",
+        (named, name_number(STRANGE)),
+    )
+    return frozenset(rid for (rid,) in found)
+
+
 def newest(seen: Iterable[Seen], most: int) -> list[int]:
     """The `rid` of the newest `most` of each kind, newest first; pure."""
     groups = _groups(list(seen))
@@ -177,6 +214,21 @@ def _age(one: Seen) -> tuple[bool, int, int]:
 
 
 def _top(group: list[Seen], most: int) -> list[Seen]:
+    """The newest that are understood, and of the others the newest, as far back as those go."""
+    strange = [one for one in group if one.strange]
+    if not strange:
+        return _cut(group, most)
+    chosen = _cut([one for one in group if not one.strange], most)
+    edge = chosen[most - 1].time if len(chosen) >= most else None
+    others = [one for one in strange if edge is None or _reaches(one, edge)]
+    return chosen + _cut(others, most)
+
+
+def _reaches(one: Seen, edge: int) -> bool:
+    return one.time is not None and one.time >= edge
+
+
+def _cut(group: list[Seen], most: int) -> list[Seen]:
     """The newest, and those that tie with the last of them."""
     ordered = sorted(group, key=_age)
     if len(ordered) <= most:

@@ -23,7 +23,7 @@ from pgo.fhir.special import SPECIAL, Special
 COLUMNS: Final[Mapping[str, str]] = MappingProxyType({"_id": "id", "_lastUpdated": "at"})
 """Parameters answered from the image's own `res` table, and the column."""
 
-INDEXED: Final = "4"
+INDEXED: Final = "5"
 """Names how index rows are made out of resources; another one makes all rows anew."""
 KINDS: Final = frozenset(
     {"token", "reference", "date", "string", "number", "quantity", "uri", "composite"}

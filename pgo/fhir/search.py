@@ -17,6 +17,7 @@ import orjson
 from pgo.fhir.clauses import TABLES, Blind, Scope, Spot, Visible, condition, leading
 from pgo.fhir.comparing import Sql
 from pgo.fhir.conditions import Clause, Condition
+from pgo.fhir.index import STRANGE
 from pgo.fhir.parameters import COLUMNS
 from pgo.fhir.query import Include, Query, SortKey, parse
 from pgo.fhir.special import period_of_use
@@ -100,16 +101,21 @@ def _is_period(clause: Condition) -> bool:
 
 
 def _latest_stops(clause: Condition, type_: str, scope: Scope) -> Sql:
-    """Of each treatment and kind of building block the last stop that the caller may see."""
+    """Of each treatment and kind of building block the last stop that the caller may see.
+
+    A stop with a modifierExtension that is not understood takes no other's place: who cannot use it
+    would have no stop at all.
+    """
     wanted, more = scope.visible("r_")
     number = name_number(clause.parameter.code)
     ranked = (
-        "SELECT r_.rid AS rid, row_number() OVER"
-        " (PARTITION BY k.code ORDER BY d.lo DESC, r_.rid DESC) AS place"
+        "SELECT r_.rid AS rid, row_number() OVER (PARTITION BY k.code,"
+        " EXISTS (SELECT 1 FROM tok s WHERE s.rid=d.rid AND +s.p=?)"
+        " ORDER BY d.lo DESC, r_.rid DESC) AS place"
         " FROM dat d CROSS JOIN res r_ ON r_.rid=d.rid CROSS JOIN tok k ON k.rid=d.rid AND k.p=?"
         f" WHERE d.p=? AND r_.rel=? AND r_.type=? AND r_.live=1 AND ({wanted})"
     )
-    args = [number, number, scope.release, type_, *more]
+    args = [name_number(STRANGE), number, number, scope.release, type_, *more]
     return f"SELECT rid FROM ({ranked}) WHERE place=1", args
 
 

@@ -15,7 +15,7 @@ means the same. Rows are those of `pgo.fhir.tables`.
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -36,8 +36,8 @@ _DURATIONS: Final = frozenset(
     {f"{_DEFINED}ext-TimeInterval.Duration", f"{_DEFINED}zib-MedicationUse-Duration"}
 )
 _STOP: Final = f"{_DEFINED}ext-StopType"
-UNDERSTOOD: Final = frozenset({*_PERIODS, *_DURATIONS, _STOP})
-"""What may stand in a modifierExtension of medication and is reckoned with here."""
+_UNDERSTOOD: Final = frozenset({*_PERIODS, *_DURATIONS, _STOP})
+_MEDICATION: Final = frozenset({"MedicationRequest", "MedicationDispense", "MedicationStatement"})
 _TREATMENT: Final = f"{_DEFINED}ext-PharmaceuticalTreatment.Identifier"
 _AGREED: Final = (
     f"{_DEFINED}ext-AdministrationAgreement.AdministrationAgreementDateTime",
@@ -98,6 +98,15 @@ def latest_stop(p: str, tree: Any, _root: Any, out: Out) -> None:
 def stops(tree: Any) -> bool:
     """Whether this building block of medication stops a treatment, for now or for good."""
     return any(True for _ in _values(tree, {_STOP}))
+
+
+def understood(type_: str, modifiers: Iterable[Any]) -> bool:
+    """Whether the modifierExtensions with these addresses are all reckoned with here.
+
+    One that is not may mean the opposite of what the rest of the resource says.
+    """
+    known = _UNDERSTOOD if type_ in _MEDICATION else frozenset[str]()
+    return all(url in known for url in modifiers)
 
 
 def treatments(tree: Any) -> list[str]:

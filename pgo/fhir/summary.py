@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import filterfalse
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from pgo.fhir import summary_words, text
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation
 from pgo.fhir.given import given
+from pgo.fhir.index import STOPS
 from pgo.fhir.lastn import newest_of
 from pgo.fhir.query import parse
 from pgo.fhir.summary_sections import SECTIONS, Section, current, stopped_at, understood
@@ -105,30 +107,38 @@ async def _section(vault: Vault, verdict: Verdict, section: Section, now: dateti
             if section.newest:
                 rows = await newest_of(vault, verdict, query, 1)
             else:
-                rows = vault.matches(verdict, query)
+                places = vault.places(verdict, query)[: MOST + 1]
+                rows = vault.dossier.image.rows([rid for rid, _ in places])
             kept.more = kept.more or len(rows) > MOST
             found += await vault.texts(rows[:MOST], (), {})
-    stopped = await _stopped(vault, verdict) if found and section is SECTIONS[0] else {}
+    medicines = found and section is SECTIONS[0]
+    stopped, doubted = await _stopped(vault, verdict) if medicines else ({}, {})
     for one in found:
         tree = text.reread(one.text)
         if current(tree, micros(now), stopped):
-            (kept.sure if understood(tree) else kept.unsure).append(one)
+            sure = understood(tree) and current(tree, micros(now), doubted)
+            (kept.sure if sure else kept.unsure).append(one)
     return kept
 
 
-async def _stopped(vault: Vault, verdict: Verdict) -> Mapping[str, int]:
-    """When treatments were stopped last, by what the caller may see."""
+async def _stopped(vault: Vault, verdict: Verdict) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """When treatments were stopped last, by what the caller may see.
+
+    And when by what has something in it that is not understood: such a stop is not certain.
+    """
     types = ("MedicationRequest", "MedicationDispense", "MedicationStatement")
     visible, args = verdict.visible("r4", types)("r")
     marks = ",".join("?" * len(types))
     found = vault.dossier.image.select(
         "SELECT r.rid FROM res r WHERE r.rel='r4' AND r.live=1"
-        f" AND r.type IN ({marks}) AND ({visible}) AND (r.type='MedicationStatement'"
+        f" AND r.type IN ({marks}) AND ({visible})"
+        " AND (EXISTS (SELECT 1 FROM tok x WHERE x.rid=r.rid AND +x.p=?)"
         " OR EXISTS (SELECT 1 FROM dat x WHERE x.rid=r.rid AND +x.p=?))",
-        (*types, *args, name_number("is-latest-stop")),
+        (*types, *args, name_number(STOPS), name_number("is-latest-stop")),
     )
     rows = vault.dossier.image.rows([rid for (rid,) in found])
-    return stopped_at(text.reread(raw) for raw in await vault.dossier.texts(rows))
+    stops = [text.reread(raw) for raw in await vault.dossier.texts(rows)]
+    return stopped_at(filter(understood, stops)), stopped_at(filterfalse(understood, stops))
 
 
 def _doubt(kept: Iterable[_Kept], others: Iterable[Found]) -> None:

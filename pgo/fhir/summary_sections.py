@@ -119,8 +119,7 @@ _LEGAL: Final = frozenset({"303186005", "151701000146105"})
 
 def understood(tree: Any) -> bool:
     """Whether there is no modifierExtension in it, however deep, that is not reckoned with here."""
-    known = special.UNDERSTOOD if tree["resourceType"] in _MEDICINES else frozenset[str]()
-    return all(url in known for url in _modifiers(tree))
+    return special.understood(str(tree["resourceType"]), _modifiers(tree))
 
 
 def _modifiers(value: Any) -> Iterator[Any]:

@@ -99,6 +99,66 @@ def test_kinds_that_share_a_translation_are_one():
     assert newest(seen[:3], 1) == [3, 2, 1]
 
 
+def test_what_is_not_understood_takes_nobodys_place():
+    kind = frozenset([("s", "a")])
+
+    def made(*sure, strange=()):
+        times = [*((time, False) for time in sure), *((time, True) for time in strange)]
+        return [Seen(n, kind, time, odd) for n, (time, odd) in enumerate(times)]
+
+    assert newest(made(1, 2, 3, strange=[9]), 1) == [3, 2]
+    assert newest(made(1, 2, 3, strange=[3]), 1) == [3, 2]
+    assert newest(made(1, 2, 3, strange=[2]), 1) == [2]
+    assert newest(made(1, 2, 3, strange=[2, None]), 2) == [2, 3, 1]
+    assert newest(made(3, strange=[7, 8, 9]), 1) == [3, 0]
+    assert newest(made(strange=[7, 8, 9, 9]), 1) == [3, 2]
+    assert newest(made(None, strange=[0, None]), 1) == [1, 0]
+    assert newest(made(0, strange=[0, None]), 1) == [1, 0]
+
+
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+@pytest.mark.parametrize("deep", [False, True])
+async def test_an_observation_that_is_not_understood_hides_no_other(exchange, release, deep):
+    odd = {"modifierExtension": [{"url": "http://example.org/onbekend", "valueBoolean": True}]}
+    late = {"effectiveDateTime": "2026-01-03"}
+    part = {"code": concept("d"), "valueString": "x"}
+    late |= {"component": [part | odd]} if deep else odd
+    await exchange.bring(
+        release,
+        observation("old", code=concept("a"), effectiveDateTime="2026-01-01"),
+        observation("sure", code=concept("a"), effectiveDateTime="2026-01-02"),
+        observation("odd", code=concept("a"), **late),
+    )
+    headers = {"Authorization": f"Bearer {await exchange.token(scope='patient/*.rs')}"}
+    path = f"/fhir/{release}/Observation/$lastn?code=a"
+    bundle = (await exchange.http.get(path, headers=headers)).json()
+    assert names(bundle) == ["Observation/odd", "Observation/sure"]
+    assert "http://example.org/onbekend" in str(bundle["entry"][0])
+
+
+async def test_an_answer_that_is_remembered_is_of_what_there_is_and_who_asks(exchange):
+    vital = concept("a") | {"text": "x"}
+    first = observation("first", code=vital, effectiveDateTime="2026-01-01")
+    await exchange.bring("stu3", first)
+
+    async def asked(person="p-anna", most=1):
+        token = await exchange.token(scope="patient/*.rs", person=person)
+        answer = await exchange.http.get(
+            f"/fhir/stu3/Observation/$lastn?code=a&max={most}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        return names(answer.json())
+
+    assert await asked() == await asked() == await asked("p-sam") == ["Observation/first"]
+    secret = {**first, "id": "secret", "effectiveDateTime": "2026-02-01"}
+    secret["meta"] = {"security": [{"system": "http://hl7.org/fhir/v3/ActCode", "code": "PSY"}]}
+    await exchange.bring("stu3", secret)
+    for _ in range(2):
+        assert await asked() == ["Observation/secret"]
+        assert await asked("p-sam") == ["Observation/first"]
+        assert await asked(most=2) == ["Observation/secret", "Observation/first"]
+
+
 def test_ties_at_the_edge_are_all_given_and_the_order_is_newest_first():
     kind = frozenset([("s", "a")])
     seen = [Seen(n, kind, time) for n, time in enumerate([1, 3, 2, 2, None, 3])]

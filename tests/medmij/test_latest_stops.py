@@ -67,6 +67,17 @@ async def test_a_stop_says_itself_that_it_is_one(filled):
     assert all(one["modifierExtension"][0]["url"].endswith("ext-StopType") for one in stops)
 
 
+async def test_a_stop_that_is_not_understood_takes_no_others_place(filled):
+    stop = agreement("odd", "B", "2025-01-01", "2025-06-01", stop=True, agreed="2025-06-01")
+    odd = {"url": "http://example.org/onbekend", "valueBoolean": True}
+    stop["modifierExtension"].append(odd)
+    await filled.bring("r4", stop)
+    assert await asked(filled, f"?mbh={OID}|B") == {"stop-new", "schedule", "odd"}
+    stop["modifierExtension"].remove(odd)
+    await filled.bring("r4", stop)
+    assert await asked(filled, f"?mbh={OID}|B") == {"odd", "schedule"}
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -236,6 +236,23 @@ def test_what_is_not_understood_is_never_told_as_certain(fresh, where):
     assert "http://example.org/onbekend" in answer.text
 
 
+@pytest.mark.parametrize("kind", ["MedicationRequest", "MedicationStatement"])
+@pytest.mark.parametrize("understood", [True, False])
+def test_a_medicine_is_not_certain_when_its_stop_is_not_understood(fresh, kind, understood):
+    stop = medicine(fresh, "stop", "middel", extension=treated("1"), authored="2026-02-01")
+    stop["modifierExtension"] = [STOPPED] if understood else [STOPPED, STRANGE]
+    if kind == "MedicationStatement":
+        stop |= {"resourceType": kind, "dateAsserted": stop.pop("authoredOn")}
+        del stop["intent"], stop["dosageInstruction"]
+    used = medicine(fresh, "m", "middel", extension=treated("1", start="2026-01-01"))
+    section = sections(document(brought(fresh, used, stop).get(home(fresh))))[MEDICINES]
+    assert entries(section) == []
+    if understood:
+        assert "section" not in section
+    else:
+        assert entries(section["section"][0]) == ["m"]
+
+
 def test_what_is_understood_of_a_medicine_is_not_of_an_illness(fresh):
     illness = about(fresh, "Condition", "c", code={"text": "x"}, modifierExtension=[STOPPED])
     found = sections(document(brought(fresh, illness).get(home(fresh))))[PROBLEMS]
