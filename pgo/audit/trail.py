@@ -210,9 +210,8 @@ class Trail:
     # --- flushing --------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
-        enough = _BATCH
         while self._pending:
-            await self._gathered(enough)
+            await self._gathered()
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
             try:
                 await self._keep(batch)
@@ -225,20 +224,18 @@ class Trail:
                     raise
             else:
                 self.healthy = True
-                enough = (len(batch) + len(self._pending) + 1) // 2
                 _accept(batch)
                 await asyncio.sleep(0)
 
-    async def _gathered(self, enough: int) -> None:
+    async def _gathered(self) -> None:
         """Let those who are nearly there come along, a moment at most: one sync is for all.
 
         Flushed at once, eight readers shared a sync by twos and threes, and each sync took half a
-        millisecond of processor time to wake threads. When half of them are there the others are
-        answered while the disk is busy.
+        millisecond of processor time to wake threads.
         """
         loop, before = asyncio.get_running_loop(), 0
         until = loop.time() + _GATHERING
-        while before < len(self._pending) < enough and loop.time() < until:
+        while before < len(self._pending) < _BATCH and loop.time() < until:
             before = len(self._pending)
             await asyncio.sleep(0)
 

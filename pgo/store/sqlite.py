@@ -24,6 +24,7 @@ from pgo.store import sqlite_acts as acts
 from pgo.store.contract import Commit, Line
 from pgo.store.locks import LockFile, Turns, place_of
 from pgo.store.sqlite_files import SCHEMAS, connect, prepare, refuse_network
+from pgo.store.sqlite_quick import Quick
 from pgo.store.sqlite_reads import COMMITS, IMAGE, LINES, Reader, Rows, split
 from pgo.store.sqlite_writer import Writer
 from pgo.store.trail import PAGE, merged
@@ -55,6 +56,7 @@ class SqliteStore:
         self._heads, self._reads, self._scans = Reader(data), Reader(data), Reader(data)
         self._image_reads, self._key_reads = Reader(images), Reader(keys)
         self._trail_reads = Reader(trail)
+        self._lines = Quick(trail)
 
     @classmethod
     async def open(
@@ -79,6 +81,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
+        self._lines.close()
         for writer in (self._data, self._trail, self._images, self._keys):
             await writer.close()
         for reader in (
@@ -197,9 +200,15 @@ class SqliteStore:
         Raises:
             errors.Incident: another line has this place in its chain.
         """
-        if lines:
-            size = sum(len(line.sealed) + 200 for line in lines)
-            await self._trail.do(partial(acts.note_all, lines=lines), size, whole=True)
+        if not lines:
+            return
+        size = sum(len(line.sealed) + 200 for line in lines)
+        if self._lines.write(lines):
+            self._trail.written(size)
+            return
+        began = self._lines.clock()
+        await self._trail.do(partial(acts.note, lines=lines), size)
+        self._lines.took(self._lines.clock() - began)
 
     async def trail(
         self, client: str, since: int = 0, until: int | None = None

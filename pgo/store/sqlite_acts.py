@@ -70,23 +70,18 @@ def append(connection: sqlite3.Connection, client: str, commit: Commit) -> None:
 
 
 def note_all(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-    """The same as `note`, alone on its connection: one statement where that will do.
-
-    SQLite commits a statement by itself, and the thread lets go of the interpreter once instead
-    of three times, each of which may cost it a turn of the event loop.
+    """The same as `note` with a transaction of its own, which one statement is by itself.
 
     Raises:
         errors.Incident: as `note`.
     """
-    if len(lines) <= PART_LINES and not connection.in_transaction:
+    if len(lines) <= PART_LINES:
         with suppress(sqlite3.IntegrityError):
             _insert(connection, lines, "")
             return
-        connection.execute("BEGIN IMMEDIATE")
-        note(connection, lines)
-        connection.execute("COMMIT")
-    else:
-        note(connection, lines)
+    connection.execute("BEGIN IMMEDIATE")
+    note(connection, lines)
+    connection.execute("COMMIT")
 
 
 def note(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:

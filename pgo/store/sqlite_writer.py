@@ -32,14 +32,13 @@ class Job:
     """Something to do inside a transaction; `act` may run twice, and may refuse by raising.
 
     `size` is about how many bytes it writes. With `scrub` it is acknowledged only when what it
-    destroyed has left the log file as well. `whole` acts see to their transaction themselves.
+    destroyed has left the log file as well.
     """
 
     act: Act[Any]
     size: int
     scrub: bool
     done: asyncio.Future[Any]
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +72,14 @@ class Writer:
         self._kept: Job | None = None
         self._ending = False
         self._closed = False
-        self._written = 0
+        self._written = self._elsewhere = 0
         self._scrub = False
         connection.execute("PRAGMA wal_autocheckpoint=4000").fetchall()
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
 
-    async def do(
-        self, act: Act[T], size: int = 100, *, scrub: bool = False, whole: bool = False
-    ) -> T:
+    async def do(self, act: Act[T], size: int = 100, *, scrub: bool = False) -> T:
         """Run `act` inside a transaction; returns when its effect is durable.
-
-        An act that is `whole` is run outside one when no other job waits.
 
         Raises:
             errors.NoSpace: the disk is full; nothing was done.
@@ -93,8 +88,16 @@ class Writer:
         if self._closed:
             raise errors.Unavailable("The store is closed.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(Job(act, size, scrub, done, whole))
+        self._queue.put(Job(act, size, scrub, done))
         return await done
+
+    def written(self, size: int) -> None:
+        """Count bytes somebody else wrote to this file; now and then its log is moved into it."""
+        self._elsewhere += size + 4096
+        if self._elsewhere > CHECKPOINT and not self._closed:
+            self._elsewhere = 0
+            done = asyncio.get_running_loop().create_future()
+            self._queue.put(Job(_nothing, CHECKPOINT, scrub=False, done=done))
 
     async def close(self) -> None:
         """Finish what was asked, and stop."""
@@ -150,8 +153,6 @@ class Writer:
         return [outcome for job in jobs for outcome in self._together([job])]
 
     def _transaction(self, jobs: Sequence[Job]) -> list[Outcome]:
-        if len(jobs) == 1 and jobs[0].whole:
-            return [self._only(jobs[0])]
         self._connection.execute("BEGIN IMMEDIATE")
         outcomes = [self._only(jobs[0])] if len(jobs) == 1 else [self._one(job) for job in jobs]
         if self._connection.in_transaction:
@@ -211,6 +212,10 @@ class Writer:
         except sqlite3.Error:
             return 1
         return int(rows[0][0])
+
+
+def _nothing(_: sqlite3.Connection) -> None:
+    """What a job does that is there for what comes after it."""
 
 
 def translated(error: Exception, path: Path) -> errors.PgoError:
