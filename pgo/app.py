@@ -180,14 +180,16 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
     oauth = _oauth(house)
     guard = Guard(house.registry, house.tokens, oauth.proofs)
     door = _FrontDoor(house, guard, counters)
-    searches = house.parts.dossiers.searches
+    searches, profiles = house.parts.dossiers.searches, house.parts.profiles
     fhir = Fhir(
         Doors(
             issuer=house.settings.issuer,
             caller_of=door.caller_of,
             vault=house.vault,
             refused=door.refused,
-            capability=lambda release, base: capability(release, base, searches[release]),
+            capability=lambda release, base: capability(
+                release, base, searches[release], profiles.library(release)
+            ),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),
             operations={

@@ -12,18 +12,26 @@ from pgo.fhir import elements, endpoint, operations
 from pgo.fhir.elements import Release
 from pgo.fhir.operations import Operated
 from pgo.fhir.parameters import Parameters
+from pgo.fhir.profiles_library import Library
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _ON_ALL: Final = ("transaction", "batch", "history-system")
+_PATCHES: Final = (
+    *("application/json-patch+json", "application/merge-patch+json"),
+    *("application/fhir+json", "application/fhir+xml"),
+)
+"""JSON Patch and merge patch; the last two are those of a FHIRPath Patch."""
 _DATE: Final = "2026-11-22"
 
 
 @lru_cache(maxsize=64)
-def capability(release: Release, base: str, searches: Parameters) -> bytes:
+def capability(release: Release, base: str, searches: Parameters, library: Library) -> bytes:
     """The CapabilityStatement of one release at one base address, as JSON.
 
-    `searches` are the search parameters of that release that the server answers.
+    `searches` are the search parameters of that release that the server answers, `library` has the
+    profiles it holds resources against.
     """
+    profiles = library.profiles()
     types = sorted(elements.stored(release))
     offered = endpoint.offered()
     statement = {
@@ -35,12 +43,14 @@ def capability(release: Release, base: str, searches: Parameters) -> bytes:
         "implementation": {"description": "Personal health record", "url": base},
         "fhirVersion": _VERSIONS[release],
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/merge-patch+json"],
+        "patchFormat": [*_PATCHES],
         "rest": [
             {
                 "mode": "server",
                 "security": _security(release, base),
-                "resource": [_resource(searches, type_, offered) for type_ in types],
+                "resource": [
+                    _resource(searches, type_, offered, profiles.get(type_, [])) for type_ in types
+                ],
                 "interaction": [{"code": code} for code in _ON_ALL],
                 "operation": _operations(release),
             }
@@ -48,6 +58,9 @@ def capability(release: Release, base: str, searches: Parameters) -> bytes:
     }
     if release == "stu3":
         statement["acceptUnknown"] = "extensions"
+        urls = [url for type_ in types for url in profiles.get(type_, [])]
+        if urls:
+            statement["profile"] = [{"reference": url} for url in urls]
     return orjson.dumps(statement)
 
 
@@ -74,7 +87,9 @@ def _security(release: str, base: str) -> dict[str, Any]:
     }
 
 
-def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dict[str, Any]:
+def _resource(
+    searches: Parameters, type_: str, offered: tuple[str, ...], profiles: list[str]
+) -> dict[str, Any]:
     parameters = searches.of(type_)
     includes = [
         f"{type_}:{p.code}" for p in parameters.values() if p.kind == "reference" and p.paths
@@ -95,6 +110,8 @@ def _resource(searches: Parameters, type_: str, offered: tuple[str, ...]) -> dic
             if p.searchable
         ],
     }
+    if profiles and searches.release == "r4":
+        described["supportedProfile"] = profiles
     described["searchRevInclude"] = ["*"]
     if includes:
         described["searchInclude"] = [*includes, "*"]

@@ -53,6 +53,15 @@ class Library:
         row = self.row(url)
         return row is not None and row.get("derivation") == "constraint"
 
+    def profiles(self) -> dict[str, list[str]]:
+        """The addresses of all profiles on whole resources, by resource type, in order."""
+        found: dict[str, list[str]] = {}
+        for kind, url in sorted(self._places):
+            type_ = self.type_of(url) if kind == "StructureDefinition" else ""
+            if type_ in resources(self.release) and self.is_profile(url):
+                found.setdefault(type_, []).append(url)
+        return found
+
     def definition(self, kind: str, url: str) -> Tree | None:
         """A definition by its kind and address; None when it is not here."""
         at = (kind, url)

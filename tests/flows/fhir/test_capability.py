@@ -9,6 +9,8 @@ import orjson
 import pytest
 
 from pgo.fhir import operations, text, validate
+from pgo.fhir.profiles import ours
+from pgo.fhir.xml_out import to_xml
 
 RELEASES = {"r4": ("R4B", "4.0.1"), "stu3": ("STU3", "3.0.2")}
 
@@ -47,6 +49,47 @@ def test_the_statement_is_for_everybody_and_valid(served, said):
     assert statement["fhirVersion"] == version
     assert statement["implementation"]["url"] == served.fhir("fenna", release)
     assert orjson.loads(raw)["implementation"]["url"] == f"{served.url}/fhir/{release}"
+
+
+def test_the_profiles_that_are_looked_at_and_the_patches_that_are_read_are_named(fresh, said):
+    release, statement, _ = said
+    by_type = {name: one.get("supportedProfile", []) for name, one in resources(statement).items()}
+    named = [url for urls in by_type.values() for url in urls]
+    if release == "stu3":
+        assert named == []
+        named = [one["reference"] for one in statement.get("profile", [])]
+    library = ours().library(release)
+    assert sorted(named) == sorted(url for urls in library.profiles().values() for url in urls)
+    assert all(library.type_of(url) == type_ for type_, urls in by_type.items() for url in urls)
+    assert (release == "r4") == any("toestemming" in url for url in by_type["Consent"])
+    operation = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Observation.status"},
+        {"name": "value", "valueCode": "amended"},
+    ]
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "operation", "part": operation}],
+    }
+    drawn = orjson.dumps(parameters)
+    patches = {
+        "application/json-patch+json": (
+            b'[{"op": "replace", "path": "/status", "value": "amended"}]'
+        ),
+        "application/merge-patch+json": b'{"status": "amended"}',
+        "application/fhir+json": drawn,
+        "application/fhir+xml": to_xml(text.parse(drawn), release),
+    }
+    assert set(statement["patchFormat"]) == set(patches)
+    sent = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    sent["subject"] = {"reference": f"Patient/{fresh.patient}"}
+    marjan = fresh.as_(release=release)
+    for media, patch in patches.items():
+        made = marjan.post("Observation", json=sent).json()
+        path = f"Observation/{made['id']}"
+        answer = marjan.patch(path, content=patch, headers={"Content-Type": media})
+        assert (media, answer.status_code) == (media, 200), answer.text
+        assert marjan.get(path).json()["status"] == "amended"
 
 
 def test_every_type_can_be_searched_and_no_other(said):
