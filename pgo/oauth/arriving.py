@@ -23,7 +23,12 @@ from pgo.oauth.roles import demo_roles, roles_of
 from pgo.oauth.sessions import Session, Sessions
 from pgo.registry import Account, App
 
-GOALS: Final = {"sessions": "sessions", "passkeys": "passkeys", "apps": "apps"}
+GOALS: Final = {
+    "sessions": "sessions",
+    "passkeys": "passkeys",
+    "apps": "../mijn/apps",
+    "home": "../mijn",
+}
 """Pages of our own that a sign-in may lead to, by name."""
 DEVELOPMENT, PASSKEY, RECOVERY, CODE = "development", "passkey", "recovery", "code"
 NOT_HERE: Final = "This person cannot sign in here."

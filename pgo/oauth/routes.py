@@ -1,6 +1,6 @@
 """The addresses of apps: par, token, revoke, introspect, userinfo, keys and discovery.
 
-Pages are in `pgo.oauth.pages`.
+Pages are in `pgo.oauth.pages` and `pgo.oauth.mine`.
 
 Every answer to a refused call is an RFC 6749 error, drawn by `pgo.web`. Exactly one line is
 written per call, before the answer.
@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from pgo.errors import InvalidClient, InvalidGrant, Missing, PgoError, ScopeTooSmall
-from pgo.oauth import pages
+from pgo.oauth import mine, pages
 from pgo.oauth.assertion import unproved
 from pgo.oauth.clients import App, Provider
 from pgo.oauth.forms import form_of
@@ -57,6 +57,7 @@ def router(parts: Parts) -> APIRouter:
         return JSONResponse(await parts.signing.published(), headers=KEYS_KEPT)
 
     routes.include_router(pages.router(parts))
+    routes.include_router(mine.router(parts))
     return routes
 
 
