@@ -1,4 +1,4 @@
-"""Regie: grants, relations, seals and links of one dossier, changed only through `beheren`.
+"""Regie: grants, relations and seals of one dossier, changed only through `beheren`.
 
 Each method is one call through the door, with its audit line in the commit that changes the rules.
 A revocation holds for every request that starts after the answer (consent 6).
@@ -10,10 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, Final
-
-import orjson
 
 from pgo.audit.entry import Entry
 from pgo.audit.without import without
@@ -25,15 +22,13 @@ from pgo.consent.model import SEALS, Decision, Grant, Level, Person, Resource
 from pgo.consent.words import summary
 from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
-from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
+from pgo.errors import BadValue, Forbidden, NotFound, Unavailable
 from pgo.moment import instant
 from pgo.standing import claimed, gives, may_end, sent_relation, within_bounds
-from pgo.store.contract import NotNext, Store
+from pgo.store.contract import NotNext
 from pgo.world import SUBJECT, Rules, rules_of
 
-CODE_SECONDS: Final = 7 * 86_400
 _RACES: Final = 1000
-_SPACE: Final = "koppelcode"
 FROZEN: Final = ("state", "regie")
 """Where a dossier keeps that the reins are contested, until an operator has settled it."""
 _LOGGING: Final = Facet("AuditEvent", ("logging",))
@@ -262,46 +257,6 @@ class Regie(Door):
             rule = (await self._change(call, build))[0]
         return _one(rule)
 
-    # --- the link with a provider --------------------------------------------------------------
-
-    async def link_code(self) -> str:
-        """A single-use code with which one provider may link itself to this dossier; 7 days."""
-        code = "-".join(secrets.token_hex(3) for _ in range(4))
-        async with self.call("link-code") as call:
-            await self._enter(call, "c")
-            self._beheren(call, target="grant", grant_to="org:")
-            client = rules_of(self.dossier, self._parts.policy).subject
-            if not gives(self.held_verdict.world, client, self.caller.person, self._parts.clock()):
-                raise Forbidden("only the client, or who represents him with beheren, gives this")
-            self._parts.count("invite", self.caller.person)
-            kept = {"client": self.client, "by": self.caller.person, "made": instant(call.at)}
-            expires = call.at // 1_000_000 + CODE_SECONDS
-            store = self._parts.dossiers.store
-            await store.put(_SPACE, _hashed(code), orjson.dumps(kept), expires)
-        return code
-
-    async def link(self, by: str, made: str) -> None:
-        """Link the calling system's organisation, on the family's word given with the code."""
-        org = self.caller.org
-        async with self.call("link") as call:
-
-            def build(rules: Rules) -> tuple[Rule, ...]:
-                value = {
-                    "id": f"koppeling-{org}",
-                    "client": rules.subject.id,
-                    "by": by,
-                    "effect": "permit",
-                    "to_who": f"org:{org}",
-                    "actions": ["lezen", "toevoegen", "wijzigen"],
-                    "own": True,
-                    "made": made,
-                }
-                reading.grant(value, "grant", stored=True)
-                order = self.dossier.image.n + 1
-                return (Rule("grant", value["id"], {**value, "order": order}),)  # type: ignore[arg-type]
-
-            await self._change(call, build, f"org:{org}")
-
     # --- doing it ------------------------------------------------------------------------------
 
     async def _enter(self, call: Call, letter: str) -> None:
@@ -361,19 +316,6 @@ class Regie(Door):
         raise Unavailable("this dossier is very busy; nothing was changed")
 
 
-async def take_link_code(store: Store, code: str, now: int) -> dict[str, str]:
-    """What a family's code stands for; it is over once taken.
-
-    Raises:
-        InvalidGrant: unknown, used or expired.
-    """
-    kept = await store.take(_SPACE, _hashed(code.strip().lower()), now)
-    if kept is None:
-        raise InvalidGrant("this code is not good, or not any more", place="code")
-    found: dict[str, str] = orjson.loads(kept)
-    return found
-
-
 def subject_rule(subject: dict[str, Any]) -> Rule:
     """The facts about the client that decisions need (consent 8, persons), checked.
 
@@ -383,10 +325,6 @@ def subject_rule(subject: dict[str, Any]) -> Rule:
     known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
     reading.person(str(subject.get("person", SUBJECT)), known, "subject")
     return Rule("subject", SUBJECT, subject)
-
-
-def _hashed(code: str) -> str:
-    return sha256(code.encode()).hexdigest()
 
 
 def _listed(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from pgo.errors import BadValue, NotFound, PgoError
 from pgo.fhir.answers import Reply
 from pgo.fhir.endpoint import Ask, Operation
 from pgo.house import House
-from pgo.links import link
+from pgo.links import Links, link
 from pgo.moment import micros
 from pgo.plain.who import sentences
 from pgo.shared import patient_id, shared_with, subject_name
@@ -150,14 +150,19 @@ def _add_links(routes: APIRouter, house: House, calling: Any) -> None:
         client: Client, request: Request, caller: Annotated[Caller, Depends(calling)]
     ) -> Json:
         """A single-use code; the provider that has it may bring records, for 7 days."""
-        return {"code": await house.regie(caller, client, request_id(request.scope)).link_code()}
+        links = Links(house.parts, caller, client, request=request_id(request.scope))
+        return {"code": await links.code()}
 
     @routes.post("/koppelingen", status_code=201, summary="Use a family's code")
     async def linked(
         sent: CodeIn, request: Request, caller: Annotated[Caller, Depends(calling)]
     ) -> Json:
-        """The calling system's organisation is linked; the answer names the dossier."""
-        return {"dossier": await link(house, caller, sent.code, request_id(request.scope))}
+        """The calling system's organisation is linked; the answer names the dossier.
+
+        `wacht_op`: child and parent have to agree first; until then there is nothing here for it.
+        """
+        client, waits = await link(house, caller, sent.code, request_id(request.scope))
+        return {"dossier": client, **({"wacht_op": waits} if waits else {})}
 
 
 async def _looked(

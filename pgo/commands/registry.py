@@ -170,7 +170,8 @@ def link_add(
             org_name=found.name,
             orgs=frozenset({found.id}),
         )
-        return {"dossier": await link(house, caller, code)}
+        client, waits = await link(house, caller, code)
+        return {"dossier": client, "waits": waits}
 
     show(with_house(work), as_json=as_json)
 

@@ -248,6 +248,33 @@ async def test_a_consent_makes_a_grant_that_holds_from_the_answer_on(visited):
     assert await visits(visited, "sam") is None
 
 
+async def test_a_consent_that_a_child_sends_waits_for_a_parent(visited):
+    """It is proposed, in FHIR too, and no change of its text makes it active."""
+    anna, sam = visited.anna.person("anna"), visited.anna.person("sam")
+    subject = {"person": anna, "birth": "2013-01-01", "patient": visited.anna.patient}
+    parent = {"person": sam, "client": anna, "kind": "ouder", "gezag": True}
+    office = Office(visited.house, visited.anna.dossier, "test")
+    parent |= {"child_confirmed": "2025-02-01"}
+    await office.set_rules(
+        [Rule("subject", "client", subject), Rule("relation", "r-sam", parent)], "test"
+    )
+    made = await send(visited, "anna", consent(visited, "lea"))
+    assert made.status_code == 201, made.text
+    tree, path = made.json(), f"{CONSENT}/{made.json()['id']}"
+    assert tree["status"] == "proposed"
+    assert await visits(visited, "lea") is None
+    for name in ("anna", "sam"):
+        answer = await visited.call(name, "PUT", path, json=tree | {"status": "active"})
+        assert answer.status_code == 422, (name, answer.text)
+        assert await visits(visited, "lea") is None
+    (found,) = (await visited.call("sam", "GET", "/voorstellen")).json()["voorstellen"]
+    agreed = {"precies": found["precies"]}
+    answer = await visited.call("sam", "POST", f"{GRANTS}/{found['id']}/instemmen", json=agreed)
+    assert answer.status_code == 200, answer.text
+    assert (await visited.call("sam", "GET", path)).json()["status"] == "active"
+    assert await visits(visited, "lea") == 1
+
+
 async def test_what_was_read_can_be_sent_back_and_changes_nothing(visited):
     id_ = await grant(visited, "esther", to="2027-06-01", purposes=["TREAT"])
     path = f"{CONSENT}/{id_}"

@@ -64,7 +64,7 @@ async def put(inside, *rules: Rule) -> None:
 async def child(inside, birth: str = "2013-01-01", **confirmed) -> None:
     """Anna is a child of 13 now; Sam and Nina are her parents with gezag."""
     anna = inside.anna.person("anna")
-    subject = {"person": anna, "name": "Anna Berg", "birth": birth}
+    subject = {"person": anna, "name": "Anna Berg", "birth": birth, "patient": inside.anna.patient}
     parents = [
         Rule("relation", f"r-{name}", {"person": inside.anna.person(name), "client": anna}
              | {"kind": "ouder", "gezag": True} | confirmed)
@@ -421,6 +421,47 @@ async def test_whom_a_child_invites_waits_for_a_parent(inside):
     answer = await inside.call("sam", "POST", path, json={"precies": found["precies"]})
     assert answer.status_code == 200, answer.text
     assert await count(inside, "lea") == 0
+
+
+async def test_a_provider_that_a_child_links_waits_for_a_parent(inside):
+    await child(inside, child_confirmed="2025-02-01")
+    head = await system(inside, "vecht")
+    code = (await inside.call("anna", "POST", "/koppelcodes")).json()
+    linked = await inside.http.request("POST", "/koppelingen", json=code, headers=head)
+    assert linked.json()["wacht_op"] == "medetoestemming"
+    base = f"/dossiers/{inside.anna.dossier}/fhir/r4"
+    seen = await inside.http.request("GET", f"{base}/Patient", headers=head)
+    assert seen.status_code == 404
+    (found,) = (await inside.call("sam", "GET", "/voorstellen")).json()["voorstellen"]
+    path = f"{GRANTS}/{found['id']}/instemmen"
+    answer = await inside.call("sam", "POST", path, json={"precies": found["precies"]})
+    assert answer.status_code == 200, answer.text
+    tree = VISIT | {"subject": {"reference": f"Patient/{inside.anna.patient}"}}
+    pushed = await inside.http.request("POST", f"{base}/Encounter", json=tree, headers=head)
+    assert pushed.status_code == 201, pushed.text
+    again = (await inside.call("anna", "POST", "/koppelcodes")).json()
+    linked = await inside.http.request("POST", "/koppelingen", json=again, headers=head)
+    assert linked.json() == {"dossier": inside.anna.dossier}, "linked already: it stays so"
+    pushed = await inside.http.request("POST", f"{base}/Encounter", json=tree, headers=head)
+    assert pushed.status_code == 201
+
+
+@pytest.mark.parametrize("lost", ["relatie", "bevroren"])
+async def test_a_code_for_a_provider_falls_with_the_right_of_who_gave_it(lost, inside):
+    head = await system(inside, "vecht")
+    code = (await inside.call("mo", "POST", "/koppelcodes")).json()
+    if lost == "relatie":
+        await inside.call("anna", "POST", "/relaties/r-mo/beeindigen")
+    else:
+        contested = {"reden": "mijn mentor beslist over mij"}
+        answer = await inside.call("anna", "POST", "/opvolging/betwisten", json=contested)
+        assert answer.status_code in {200, 201}, answer.text
+    refused = await inside.http.request("POST", "/koppelingen", json=code, headers=head)
+    assert refused.status_code == 400
+    assert refused.json()["detail"] == "this code is not good, or not any more"
+    assert not any(
+        one.get("own") for one in (await inside.call("anna", "GET", GRANTS)).json()["grant"]
+    )
 
 
 async def test_a_turned_down_proposal_never_opens(inside):
