@@ -286,8 +286,7 @@ class Dossiers:
         self.keys = keys
         self._open: OrderedDict[str, Dossier] = OrderedDict()
         self._opening: dict[str, asyncio.Task[Dossier]] = {}
-        self._weights: dict[str, int] = {}
-        self._total = 0
+        self._unweighed = 0
         self._bytes = open_bytes
         self._image_every = image_every
         self._keeping: set[asyncio.Task[None]] = set()
@@ -308,7 +307,7 @@ class Dossiers:
         if await dossier.reindex():
             dossier.kept_n = -self._image_every
         self.settle(dossier)
-        self._make_room(dossier)
+        self._make_room()
         return dossier
 
     async def _load_once(self, client: str, keys: DossierKeys) -> Dossier:
@@ -324,14 +323,16 @@ class Dossiers:
         image = _opened_image(client, keys, kept) if kept else None
         return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
-    def _make_room(self, dossier: Dossier) -> None:
-        """Weigh the one that was just used, and let go of those that were not used for longest."""
-        weight = dossier.weight()
-        self._total += weight - self._weights.get(dossier.client, 0)
-        self._weights[dossier.client] = weight
-        while self._total > self._bytes and len(self._open) > 1:
-            client, _ = self._open.popitem(last=False)
-            self._total -= self._weights.pop(client, 0)
+    def _make_room(self) -> None:
+        """Let go of those that were not used for longest; of many, not all are weighed each time."""
+        self._unweighed += 8
+        if self._unweighed < len(self._open):
+            return
+        self._unweighed = 0
+        total = sum(dossier.weight() for dossier in self._open.values())
+        while total > self._bytes and len(self._open) > 1:
+            _, gone = self._open.popitem(last=False)
+            total -= gone.weight()
 
     def settle(self, dossier: Dossier) -> None:
         """After a commit or a long replay: keep a new image in the background when it is time."""
