@@ -17,6 +17,7 @@ import orjson
 from pgo import mail, webhook
 from pgo.caller import Caller
 from pgo.door import PATIENT
+from pgo.dossier.seal import SYSTEM
 from pgo.errors import NotFound, PgoError, Unavailable
 from pgo.house import House
 from pgo.moment import micros
@@ -120,15 +121,32 @@ async def run(house: House, *, alone: bool = True) -> int:
 
 
 async def _tell(house: House, wishes: Wishes, client: str) -> int:
-    key = f"{wishes.person}|{client}"
+    key = await _name(house, wishes.person, client)
     now, head = micros(house.clock()), await house.store.head(client)
     kept = await house.store.lookup(_KIND, key)
-    cursor = Cursor(**orjson.loads(kept)) if kept else Cursor(0, now, 0, now)
+    cursor = _opened(house, key, kept) if kept else Cursor(0, now, 0, now)
     if not _worth_it(cursor, head, now):
         return 0
     moved, sent = await _look(house, wishes, client, replace(cursor, head=head, looked=now))
-    await house.store.register(_KIND, key, orjson.dumps(asdict(moved)), expected=kept)
+    await house.store.register(_KIND, key, _sealed(house, key, moved), expected=kept)
     return sent
+
+
+async def _name(house: House, person: str, client: str) -> str:
+    """Where the cursor of one person and dossier is kept: on disk it names neither of them."""
+    return (await house.keys.data(SYSTEM)).name(_KIND, person, client).hex()
+
+
+def _sealed(house: House, key: str, cursor: Cursor) -> bytes:
+    return house.registry_box.seal(_cursor_place(key), orjson.dumps(asdict(cursor)))
+
+
+def _opened(house: House, key: str, kept: bytes) -> Cursor:
+    return Cursor(**orjson.loads(house.registry_box.open(_cursor_place(key), kept)))
+
+
+def _cursor_place(key: str) -> bytes:
+    return f"pgo1|{_KIND}|{key}".encode()
 
 
 def _worth_it(cursor: Cursor, head: int, now: int) -> bool:
@@ -142,9 +160,9 @@ async def begin(house: House, person: str) -> None:
     """Tell this person of what comes from now on, in the dossiers he has something in."""
     now = micros(house.clock())
     for client in await house.store.links(person):
-        head, key = await house.store.head(client), f"{person}|{client}"
+        head, key = await house.store.head(client), await _name(house, person, client)
         kept = await house.store.lookup(_KIND, key)
-        fresh = orjson.dumps(asdict(Cursor(head, now, head, now)))
+        fresh = _sealed(house, key, Cursor(head, now, head, now))
         await house.store.register(_KIND, key, fresh, expected=kept)
 
 

@@ -376,6 +376,23 @@ async def test_what_was_not_taken_is_tried_again_later_and_not_lost(inside, tell
     assert len(mailbox.taken) == 1
 
 
+async def test_whom_we_told_of_which_dossier_is_not_readable_on_disk(
+    inside, telling_house, mailbox
+):
+    """What is left of it after a dossier was erased names nobody, and opens with our key only."""
+    house, _ = telling_house
+    await with_mail(inside, house, "mo")
+    await result(inside)
+    assert await telling.run(house, alone=False) == 1
+    ((key, value),) = (await house.store.listing("gemeld")).items()
+    assert "mo" not in key.split("-")
+    assert inside.anna.dossier not in key
+    assert re.fullmatch(r"[0-9a-f]{32}", key)
+    assert b"sent" not in value
+    assert await telling.run(house, alone=False) == 0, "and we still know that he was told"
+    assert len(mailbox.taken) == 1
+
+
 async def test_a_process_that_dies_before_it_wrote_down_what_it_sent_sends_again(
     inside, telling_house, mailbox, monkeypatch
 ):
