@@ -15,6 +15,7 @@ from pgo.call import Call
 from pgo.changing import Changing
 from pgo.conditional import Queries
 from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
+from pgo.consent.model import Decision
 from pgo.cursor import Cursors, Kept, Place
 from pgo.door import PATIENT, Door, Parts
 from pgo.dossier.image import Row
@@ -51,12 +52,13 @@ class Vault(Door):
         """
         async with self.call("read", release=rel, type_=type_) as call:
             verdict, found = await self.verdict(), self.dossier.image.get(rel, type_, id_)
-            if found is None or not self.cap.allows("r", type_) or not verdict.sees(found):
+            decision = None if found is None else verdict.row(found)
+            if not (decision and decision.permit and self.cap.allows("r", type_)):
                 await self.known(call)
             if found is None and (me := oneself(self.caller, self.cap, rel, type_, id_, call.at)):
                 return me
             self.reach("r", type_)
-            row = self._seen(call, verdict, found)
+            row = self._permitted(call, decision, found)
             if not row.live:
                 raise Gone("this resource was deleted")
             shown = await self._show(call, [row])
@@ -139,9 +141,11 @@ class Vault(Door):
         return row
 
     def _seen(self, call: Call, verdict: Verdict, row: Row | None) -> Row:
-        if row is None:
+        return self._permitted(call, None if row is None else verdict.row(row), row)
+
+    def _permitted(self, call: Call, decision: Decision | None, row: Row | None) -> Row:
+        if row is None or decision is None:
             raise NotFound("not found")
-        decision = verdict.row(row)
         call.because(decision)
         if not decision.permit:
             raise NotFound("not found")

@@ -324,7 +324,7 @@ class Dossiers:
         return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
     def _make_room(self) -> None:
-        """Let go of those that were not used for longest; of many, not all are weighed each time."""
+        """Let go of what was not used for longest; of many, not all are weighed each time."""
         self._unweighed += 8
         if self._unweighed < len(self._open):
             return
