@@ -31,7 +31,10 @@ def highest(*levels: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSet:
-    """A provider as an operator set it up; see `settings.SignInProvider` for each field."""
+    """A provider as an operator set it up; see `settings.SignInProvider` for each field.
+
+    `patience` is how many seconds one question to it may take.
+    """
 
     name: str
     label: str
@@ -47,6 +50,7 @@ class ProviderSet:
     private: bool = False
     roots: Path | None = None
     max_age: int = 900
+    patience: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """One bounded question to a sign-in provider: only hosts an operator named, no redirects.
 
-https, or http to this very machine when the provider is marked private; 64 kB; five seconds in all.
+https, or http to this very machine when the provider is marked private; 64 kB, a few seconds.
 The name is looked up once and the connection goes to the very address that was judged (safety V12,
 V14). Waiting costs no thread, so that a silent provider holds nobody else up.
 """
@@ -25,7 +25,6 @@ from anyio import CapacityLimiter
 from pgo.errors import BadValue, Unavailable
 from pgo.oauth.keysets import is_public
 
-SECONDS: Final = 5.0
 MOST_BYTES: Final = 65_536
 _MOST_READ: Final = MOST_BYTES + 16_384
 _CHUNK: Final = 8_192
@@ -95,7 +94,7 @@ async def ask(
     *,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-    seconds: float = SECONDS,
+    seconds: float,
 ) -> Answer:
     """The answer to one GET, or POST when there is a body.
 

@@ -64,15 +64,17 @@ class _Known:
 class _Client(OAuth2Client):  # type: ignore[misc]  # authlib has no types
     """authlib's client over our own bounded question."""
 
-    def __init__(self, reach: Reach, **settings: Any) -> None:
+    def __init__(self, reach: Reach, patience: float, **settings: Any) -> None:
         super().__init__(None, **settings)
-        self._reach = reach
+        self._reach, self._patience = reach, patience
 
     async def _fetch_token(
         self, url: str, body: str = "", headers: Any = None, auth: Any = None, **_: Any
     ) -> Mapping[str, Any]:
         url, headers, body = auth.prepare("POST", url, dict(headers), body)
-        answer = await ask(url, self._reach, body=body.encode(), headers=headers)
+        answer = await ask(
+            url, self._reach, body=body.encode(), headers=headers, seconds=self._patience
+        )
         found: Mapping[str, Any] = self.parse_response_token(answer)
         return found
 
@@ -168,7 +170,7 @@ class Provider:
     def _client(self) -> _Client:
         mine = self.set_up
         client = _Client(
-            self._reach, client_id=mine.client_id, client_secret=mine.secret,
+            self._reach, mine.patience, client_id=mine.client_id, client_secret=mine.secret,
             token_endpoint_auth_method=mine.authentication, scope=mine.scope,
             redirect_uri=self._back, code_challenge_method="S256",
         )  # fmt: skip
@@ -196,18 +198,17 @@ class Provider:
         async with self._turn:
             known, now = self._about, self._now()
             if known is None or now - known.at >= (DOWN if known.value is None else KEPT):
-                self._about = known = _Known(await self._discovered(known), now)
+                self._about = known = _Known(await self._discovered(), now)
         if known.value is None:
             raise Unavailable("The provider cannot be reached.")
         return known.value
 
-    async def _discovered(self, known: _Known | None) -> Mapping[str, Any] | None:
+    async def _discovered(self) -> Mapping[str, Any] | None:
         """What the provider publishes; nothing when it cannot be had, or is not for us."""
-        del known
         issuer = self.set_up.issuer
         try:
-            answer = await ask(
-                f"{issuer.removesuffix('/')}/.well-known/openid-configuration", self._reach
+            answer = await self._asked(
+                f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
             )
             answer.raise_for_status()
             about = answer.json()
@@ -219,6 +220,9 @@ class Provider:
             return None
         return about
 
+    async def _asked(self, url: str) -> Answer:
+        return await ask(url, self._reach, seconds=self.set_up.patience)
+
     async def _key(self, about: Mapping[str, Any], kid: str) -> Mapping[str, Any]:
         """The key with this name; one that is not known leads to one fetch a minute at most."""
         async with self._turn:
@@ -226,7 +230,7 @@ class Provider:
             age = KEYS_KEPT if known is None else now - known.at
             there = known is not None and key_named(known.value or {}, kid) is not None
             if age >= (KEYS_KEPT if there else AGAIN):
-                self._keys = known = _Known(_set(await ask(about["jwks_uri"], self._reach)), now)
+                self._keys = known = _Known(_set(await self._asked(about["jwks_uri"])), now)
         found = key_named((known.value if known else None) or {}, kid)
         if found is None:
             raise Refused("id-token-key")
