@@ -9,6 +9,7 @@ from typing import Final
 
 from pgo.errors import NoSuchInteraction, NotFound
 from pgo.fhir import operations
+from pgo.fhir.compartments import NAMES
 from pgo.fhir.elements import Release, stored
 
 _OWN: Final = re.compile(r"/fhir/(r4|stu3)(/.*)?")
@@ -18,6 +19,9 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _OPERATION: Final = re.compile(r"\$[a-z][a-z0-9-]{0,63}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,17}")
 _EXPORT: Final = re.compile(r"\$export/([0-9a-f]{32})(?:/([0-9]{1,5}))?")
+_WITHIN: Final = re.compile(
+    rf"((?:{'|'.join(NAMES)})/({_ID.pattern}))/({_TYPE.pattern})(/_search)?"
+)
 _CHANGES: Final = {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _METADATA: Final = {"metadata": "capabilities", ".well-known/smart-configuration": "smart"}
 
@@ -27,7 +31,8 @@ class Address:
     """Where a request goes.
 
     `client` is "" when the token names the dossier; `base` the path up to the release;
-    `interaction` FHIR's name, or `$name` of an operation; `template` the route without ids.
+    `interaction` FHIR's name, or `$name` of an operation; `template` the route without ids;
+    `within` the compartment (Type/id) that a search stays in.
     """
 
     client: str
@@ -38,6 +43,7 @@ class Address:
     id: str = ""
     version: int = 0
     template: str = ""
+    within: str = ""
 
 
 @lru_cache(maxsize=4_096)
@@ -63,6 +69,13 @@ def read_address(method: str, path: str) -> Address:
     if started is not None:
         step, number, shape = _step(method, started[2])
         return Address(client, release, base, step, "", started[1], number, home + shape)
+    inside = _WITHIN.fullmatch(below)
+    if inside is not None and inside[3] in stored(release):
+        _only(method, *(("POST",) if inside[4] else ("GET", "HEAD")))
+        shape = f"{home}/{{type}}/{{id}}/{{type}}{inside[4] or ''}"
+        return Address(
+            *(client, release, base, "search-type", inside[3]), template=shape, within=inside[1]
+        )
     interaction, type_, id_, version, shape = _interaction(method, below)
     if interaction.startswith("$"):
         _only(method, *operations.methods(interaction, type_, id_))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from pgo import __version__
-from pgo.fhir import elements, endpoint, operations
+from pgo.fhir import compartments, elements, endpoint, operations
 from pgo.fhir.elements import Release
 from pgo.fhir.operations import Operated
 from pgo.fhir.parameters import Parameters
@@ -52,6 +52,7 @@ def capability(release: Release, base: str, searches: Parameters, library: Libra
                     _resource(searches, type_, offered, profiles.get(type_, [])) for type_ in types
                 ],
                 "interaction": [{"code": code} for code in _ON_ALL],
+                "compartment": compartments.definitions(),
                 "operation": _operations(release),
             }
         ],

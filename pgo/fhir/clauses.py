@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from pgo.fhir.comparing import Sql, by_kind, contains, exact, interval, marks, starts, token
-from pgo.fhir.conditions import Chain, Clause, Condition, Has
+from pgo.fhir.conditions import Chain, Clause, Condition, Either, Has
 from pgo.fhir.parameters import Parameter
 from pgo.fhir.systems import implied
 from pgo.fhir.tables import name_number
@@ -73,6 +73,8 @@ def condition(asked: Condition, spot: Spot, scope: Scope) -> Sql:
     """A condition on the resource at a spot; nothing meets one on what the caller may not use."""
     if isinstance(asked, Has):
         return _has(asked, spot, scope)
+    if isinstance(asked, Either):
+        return _any(partial(condition, spot=spot, scope=scope), asked.conditions)
     if asked.parameter.code in scope.blind(spot.type):
         return NOTHING
     if isinstance(asked, Chain):
@@ -172,7 +174,7 @@ def _by_row(clause: Clause, spot: Spot, scope: Scope) -> Sql:
     return f"{not_}EXISTS {found}", bound
 
 
-def _any(row: Callable[[Any], Sql], values: Sequence[Value]) -> Sql:
+def _any(row: Callable[[Any], Sql], values: Sequence[Value | Clause]) -> Sql:
     made = [row(value) for value in values]
     return " OR ".join(f"({sql})" for sql, _ in made), [arg for _, args in made for arg in args]
 

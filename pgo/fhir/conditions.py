@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pgo.errors import BadValue, PgoError, TooCostly, Unsupported
-from pgo.fhir import values
+from pgo.fhir import compartments, values
+from pgo.fhir.compartments import WITHIN
 from pgo.fhir.parameters import COLUMNS, Parameter, Parameters
 from pgo.fhir.systems import family
 from pgo.fhir.values import Family, Missing, Reference, Together, Token, Value, of_type, read, split
@@ -58,7 +59,19 @@ class Has:
     condition: Condition
 
 
-Condition = Clause | Chain | Has
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of these is met, or more; there is at least one."""
+
+    conditions: tuple[Clause, ...]
+
+    @property
+    def parameter(self) -> Parameter:
+        """The first of the parameters."""
+        return self.conditions[0].parameter
+
+
+Condition = Clause | Chain | Has | Either
 
 
 class Unknown(Unsupported):
@@ -95,6 +108,8 @@ class Conditions:
             raise TooCostly(f"At most {STEPS} steps from one resource to another.", place=place)
         if name.startswith("_has:"):
             return self.has(type_, name, text, place, steps)
+        if name == WITHIN:
+            return self.within(type_, text)
         if name == "_list":
             return self.list_(type_, text, place, steps)
         head, dot, rest = name.partition(".")
@@ -155,6 +170,16 @@ class Conditions:
             self.known.of("List")["item"],
             self.read("List", "_id", named, place, steps + 1),
         )
+
+    def within(self, type_: str, text: str) -> Condition:
+        """In the compartment of `text` (Type/id)."""
+        codes = compartments.parameters(self.known.release, text.partition("/")[0], type_)
+        mine = self.known.of(type_)
+        known = [mine[code] for code in codes if code in mine and mine[code].searchable]
+        if not known:
+            raise Unsupported("Nothing of this type belongs to that resource.", place=type_)
+        value = read("reference", text, type_, self.base)
+        return Either(tuple(Clause(one, "", (value,)) for one in known))
 
     def reference(self, type_: str, code: str, place: str) -> Parameter:
         """A parameter that leads to other resources."""

@@ -23,6 +23,7 @@ from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
 from pgo.fhir.ask import Ask, Operation, form_asked, pairs_of, query_of, read_ask
+from pgo.fhir.compartments import WITHIN
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
 from pgo.fhir.large import BINARY
@@ -222,10 +223,12 @@ async def _search(ask: Ask, vault: Vault) -> Reply:
         page, query = await vault.page(address.release, address.type, given["_cursor"], ask.base)
         asked = f"_cursor={quote(given['_cursor'])}"
     else:
-        query = query_of(ask, address.type, ask.pairs)
-        page = await vault.search(query, answers.query_text(ask.pairs))
-        asked = answers.query_text(query.used)
-    return Reply(200, answers.searchset(page, query, ask.base, asked))
+        inside = ((WITHIN, address.within),) if address.within else ()
+        query = query_of(ask, address.type, (*inside, *ask.pairs))
+        page = await vault.search(query, answers.query_text((*inside, *ask.pairs)))
+        asked = answers.query_text(query.used[len(inside) :])
+    at = f"{address.within}/{address.type}" if address.within else ""
+    return Reply(200, answers.searchset(page, query, ask.base, asked, at))
 
 
 _INTERACTIONS: Final[dict[str, Operation]] = {

@@ -1,4 +1,4 @@
-"""Makes data/systems.json and data/summary.json from HL7's definitions; run by hand only.
+"""Makes systems, summary and compartments.json in data/ from HL7's definitions; run by hand only.
 
     npm pack hl7.fhir.r4.examples@4.0.1 hl7.fhir.r3.examples@3.0.2
     python -m pgo.fhir.make_facts hl7.fhir.r4.examples-4.0.1.tgz hl7.fhir.r3.examples-3.0.2.tgz
@@ -11,6 +11,8 @@ uses (races, tribes, teeth) are left out.
 summary.json: release → {"summary": {type: "path path"}, "modifier": {type: "path path"}}: elements
 in a summary, and those that change the meaning of others; paths start below the type. What every
 resource has (id, meta, implicitRules, modifierExtension) is not repeated.
+compartments.json: release → {compartment: {type: "parameter parameter"}}: by which references a
+resource belongs to a Patient, Encounter and so on.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ import orjson
 
 OUT: Final = Path(__file__).parent / "data"
 _RELEASES: Final = ("r4", "stu3")
-_WANTED: Final = ("CodeSystem", "SearchParameter", "StructureDefinition", "ValueSet")
+_WANTED: Final = (
+    *("CodeSystem", "CompartmentDefinition", "SearchParameter", "StructureDefinition", "ValueSet"),
+)
 _LEFT_OUT: Final = ("Race", "Tribal", "AmericanIndian", "Dentition", "Ethnicity", "hl7Realm")
 _ALWAYS: Final = re.compile(r"id|meta|implicitRules|(?:.*\.)?modifierExtension")
 _PATH: Final = re.compile(r"[A-Z]\w+(?:\.[a-z]\w*)+")
@@ -35,11 +39,11 @@ Package = dict[str, list[Tree]]
 
 
 def main(arguments: list[str]) -> int:
-    """Read the two packages (R4 first) and write both data files."""
+    """Read the two packages (R4 first) and write the data files."""
     if len(arguments) != len(_RELEASES):
         sys.stderr.write(f"{__doc__}\n")
         return 2
-    systems, summary = {}, {}
+    systems, summary, compartments = {}, {}, {}
     for release, at in zip(_RELEASES, arguments, strict=True):
         package = _package(Path(at))
         parents = {one["url"]: _parents(one) for one in _hierarchies(package)}
@@ -48,10 +52,19 @@ def main(arguments: list[str]) -> int:
             "summary": _paths(package, "isSummary"),
             "modifier": _paths(package, "isModifier"),
         }
-    for name, data in (("systems", systems), ("summary", summary)):
+        compartments[release] = dict(_compartments(package))
+    made = {"systems": systems, "summary": summary, "compartments": compartments}
+    for name, data in made.items():
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
         (OUT / f"{name}.json").write_bytes(orjson.dumps(data, option=options))
     return 0
+
+
+def _compartments(package: Package) -> Iterator[tuple[str, dict[str, str]]]:
+    for one in package["CompartmentDefinition"]:
+        if one["id"] != "example":
+            named = {of["code"]: " ".join(of.get("param", ())) for of in one["resource"]}
+            yield one["code"], {code: params for code, params in named.items() if params}
 
 
 def _package(at: Path) -> Package:

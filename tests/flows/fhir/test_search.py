@@ -28,6 +28,49 @@ def link(answer: httpx2.Response, relation: str) -> str:
     return found[0] if found else ""
 
 
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+def test_what_belongs_to_one_resource_is_searched_below_it(fresh, release):
+    marjan = fresh.as_(release=release)
+    person = {"resourceType": "Patient", "id": fresh.patient, "name": [{"family": "Zon"}]}
+    doctor = {"resourceType": "Practitioner", "id": "d"}
+    code = {"coding": [{"system": "http://loinc.org", "code": "8302-2"}]}
+    mine = {"resourceType": "Observation", "status": "final", "code": code}
+    mine["subject"] = fresh.subject()
+    by_me = {**mine, "id": "by-me", "performer": [fresh.subject()]}
+    by_doctor = {**mine, "id": "by-doctor", "performer": [{"reference": "Practitioner/d"}]}
+    other = {**mine, "id": "other", "code": {"text": "x"}, "subject": {"reference": "Group/g"}}
+    for tree in (person, doctor, mine | {"id": "mine"}, by_me, by_doctor, other):
+        put = marjan.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
+        assert put.status_code in {200, 201}, put.text
+
+    def found(path):
+        return {name.partition("/")[2] for name in ids(marjan.get(path))}
+
+    home = f"Patient/{fresh.patient}/Observation"
+    assert found(home) == {"mine", "by-me", "by-doctor"}
+    assert found(f"{home}?status=final&code=8302-2") == {"mine", "by-me", "by-doctor"}
+    assert found(f"{home}?code=x") == set()
+    assert found("Practitioner/d/Observation") == {"by-doctor"}
+    assert found("Patient/nobody/Observation") == set()
+    included = marjan.get(f"{home}?code=8302-2&_include=Observation:performer")
+    assert ids(included, "include") == [f"Patient/{fresh.patient}", "Practitioner/d"]
+    seen, page = [], marjan.get(f"{home}?_count=1&_sort=_id")
+    assert urlsplit(link(page, "self")).path.endswith(f"/{home}")
+    assert urlsplit(link(page, "self")).query == "_count=1&_sort=_id"
+    while True:
+        assert page.json()["total"] == 3
+        seen += ids(page)
+        if not (onward := link(page, "next")):
+            break
+        page = marjan.get(onward)
+    assert seen == ["Observation/by-doctor", "Observation/by-me", "Observation/mine"]
+    sent = marjan.post(f"{home}/_search", content=b"code=8302-2&_count=2", headers=FORM)
+    assert (sent.json()["total"], len(ids(sent))) == (3, 2)
+    assert marjan.post(home, json=mine).status_code == 405
+    for path, status in ((f"Patient/{fresh.patient}/Organization", 400), ("Goal/g/Goal", 404)):
+        assert marjan.get(path).status_code == status
+
+
 @pytest.fixture
 def weights(fresh):
     """Seven weights from 10.0 to 16.0 kg, in months 1 to 7 of 2026, with a colour each."""
