@@ -16,7 +16,6 @@ A request whose head comes in one piece, which is nearly every request, sets no 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
 from typing import Final
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -38,7 +37,7 @@ class Connection(HttpToolsProtocol):
     linger_seconds = 2.0
     write_seconds = 30.0
     certificate = b""
-    proxies: Container[str] = ()
+    proxies: ProxyHeadersMiddleware | None = None
 
     _in_head = True
     _seen = 0
@@ -52,7 +51,7 @@ class Connection(HttpToolsProtocol):
         The application gets it under a name that nobody can send; from others it is dropped.
         """
         cls.certificate = header.lower().encode()
-        cls.proxies = ProxyHeadersMiddleware(_nothing, proxies).trusted_hosts
+        cls.proxies = ProxyHeadersMiddleware(_nothing, proxies)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection that says nothing has as much time as one that speaks slowly."""
@@ -85,10 +84,15 @@ class Connection(HttpToolsProtocol):
         if not self._in_head:
             return
         if self.certificate and name.lower() == self.certificate:
-            if self.client is not None and self.client[0] in self.proxies:
+            if self._from_proxy():
                 super().on_header(CERTIFICATE, value)
             return
         super().on_header(name, value)
+
+    def _from_proxy(self) -> bool:
+        if self.proxies is None or self.client is None:
+            return False
+        return self.client[0] in self.proxies.trusted_hosts
 
     def on_headers_complete(self) -> None:
         """The head is in."""
