@@ -393,6 +393,17 @@ async def test_whom_we_told_of_which_dossier_is_not_readable_on_disk(
     assert len(mailbox.taken) == 1
 
 
+async def test_what_came_while_there_was_no_mail_is_told_when_there_is(
+    inside, telling_house, mailbox
+):
+    house, _ = telling_house
+    await with_mail(inside, house, "mo")
+    await result(inside)
+    assert await telling.run(inside.house, alone=False) == 0, "this one has no mail server"
+    assert await telling.run(house, alone=False) == 1
+    assert len(mailbox.taken) == 1
+
+
 async def test_a_process_that_dies_before_it_wrote_down_what_it_sent_sends_again(
     inside, telling_house, mailbox, monkeypatch
 ):
