@@ -207,7 +207,7 @@ def test_no_text_can_start_a_new_line_or_steer_a_terminal(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a\nb", "a\r\nb", "\x1b[2J", "\u2028", "\x9b31m", "\x7f", "\ud800"]
+    "text", ["a\nb", "a\r\nb", "\x1b[2J", "\u2028", "\x9b31m", "\x7f", "\ud800"], ids=ascii
 )
 def test_injection_is_escaped(text, lines):
     logging.getLogger("other").warning(text)
