@@ -314,9 +314,20 @@ class Changing:
             self.call.because(decision)
         if row is None or decision is None or not decision.permit:
             raise NotFound("not found", place=op.place)
+        if op.version:
+            return Asked(op, [self._version(op, row, verdict)])
         if not row.live:
             raise Gone("this resource was deleted", place=op.place)
         return Asked(op, [row])
+
+    def _version(self, op: Op, newest: Row, verdict: Verdict) -> Row:
+        versions = self.vault.dossier.image.versions(newest)
+        row = next((one for one in versions if one.ver == op.version), None)
+        if row is None or not verdict.sees(row):
+            raise NotFound("not found", place=op.place)
+        if row.method == "DELETE":
+            raise Gone("this version is a deletion", place=op.place)
+        return row
 
     async def _fetch(self, asked: Sequence[Asked]) -> None:
         for one in asked:

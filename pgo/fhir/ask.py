@@ -21,7 +21,7 @@ from pgo.fhir.elements import Release
 from pgo.fhir.formats import JSON, Format, Reader, answer_format, asks_resource, reader
 from pgo.fhir.large import BINARY
 from pgo.fhir.parameters import Parameter, Parameters
-from pgo.fhir.query import Query, parse
+from pgo.fhir.query import Query, not_both, parse
 from pgo.vault import Vault
 from pgo.web import name_form, read_body, request_id
 
@@ -179,7 +179,9 @@ def _query(
         found = elfproef.hide_in_address(f"{name}={value}")[1]
         if found and not (type_ in known and _is_a_code(known.of(type_).get(name), value)):
             raise BadValue("this may be a BSN, and is not asked here", place=name[:64])
-    return parse(release, type_, pairs, lenient=lenient, base=base, parameters=known)
+    query = parse(release, type_, pairs, lenient=lenient, base=base, parameters=known)
+    not_both(query.clauses)
+    return query
 
 
 def _is_a_code(parameter: Parameter | None, value: str) -> bool:

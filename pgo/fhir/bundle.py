@@ -32,6 +32,7 @@ _CONDITIONS: Final = {
     "ifModifiedSince": {"GET", "HEAD"},
 }
 _CONDITIONAL: Final = re.compile(r"[A-Za-z]+\?")
+_PAST: Final = re.compile(r"[^/]+/_history/([1-9][0-9]{0,17})", re.ASCII)
 _REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
 
 
@@ -44,7 +45,8 @@ class Op:
 
     `condition` is the search that says which resource is meant (PUT, PATCH, DELETE) or must not
     be there (POST), as written; `met` the id of what such a POST found; `unless` what the reader
-    has already; `large` where the bytes of a Binary are that came in before it.
+    has already; `large` where the bytes of a Binary are that came in before it; `version` the one
+    that is read, 0 for the newest.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Op:
     patch: Patch | None = None
     unless: Unless | None = None
     large: Large | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +180,13 @@ def _addressed(method: str, url: str, place: str) -> Op:
     if not _TYPE.fullmatch(type_):
         raise BadValue("url is Type or Type/id, relative to the base", place=where)
     if method in {"GET", "HEAD"}:
-        if len(rest) > 1 or (rest and query):
-            raise Unsupported("in a Bundle, read Type/id or search Type?…", place=where)
-        return Op(method, type_, query=query, path=path.strip("/"), place=place)
+        past = _PAST.fullmatch("/".join(rest))
+        if (len(rest) > 1 and past is None) or (rest and query):
+            told = "in a Bundle, read Type/id or Type/id/_history/version, or search Type?…"
+            raise Unsupported(told, place=where)
+        version = int(past[1]) if past else 0
+        path = "/".join((type_, *rest[:1]))
+        return Op(method, type_, query=query, path=path, place=place, version=version)
     if "?" in url and not rest and method != "POST":
         return Op(method, type_, condition=query, place=place)
     if "?" in url or len(rest) != (0 if method == "POST" else 1):

@@ -17,6 +17,7 @@ from pgo.fhir import added, elements
 from pgo.fhir.conditions import Clause, Condition, Conditions, Unknown, types_of
 from pgo.fhir.elements import Release
 from pgo.fhir.parameters import Parameter, Parameters
+from pgo.fhir.values import Missing
 
 PARAMETERS: Final = 10
 INCLUDES: Final = 5
@@ -146,6 +147,25 @@ def parse(
     return query
 
 
+def not_both(clauses: Sequence[Condition]) -> None:
+    """Refuse asking that something is missing and what it is: nothing found would seem an answer.
+
+    Raises:
+        BadValue: naming the parameter.
+    """
+    plain = [one for one in clauses if isinstance(one, Clause)]
+    missing = {
+        one.parameter.code
+        for one in plain
+        if one.modifier == "missing" and set(one.values) == {Missing(missing=True)}
+    }
+    for one in plain:
+        there = one.modifier == "missing" and set(one.values) == {Missing(missing=False)}
+        if one.parameter.code in missing and (there or one.modifier in {"", "exact", "contains"}):
+            text = "This is asked to be missing, and to be something."
+            raise BadValue(text, place=one.parameter.code)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     known: Parameters
@@ -255,4 +275,4 @@ def _once(first: bool, place: str) -> None:  # noqa: FBT001 - read as a sentence
         raise BadValue("This parameter may be given once.", place=place)
 
 
-__all__ = ["Clause", "Condition", "Include", "Query", "SortKey", "parse"]
+__all__ = ["Clause", "Condition", "Include", "Query", "SortKey", "not_both", "parse"]

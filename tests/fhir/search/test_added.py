@@ -8,6 +8,7 @@ from pgo import errors
 from pgo.fhir import added, index, text, validate
 from pgo.fhir.capability import capability
 from pgo.fhir.parameters import registry
+from pgo.fhir.profiles import ours
 from pgo.fhir.query import parse
 
 OWN = {
@@ -60,9 +61,10 @@ def test_a_deployments_own_are_indexed_searched_and_offered(folder):
     tree = {"resourceType": "Patient", "extension": [coding]}
     assert ("kleur", "", "rood") in index.rows("r4", tree, mine)["tok"]
     assert parse("r4", "Patient", [("kleur", "rood"), ("geur", "x")], parameters=mine).clauses
-    offered = capability("r4", "https://e/fhir/r4", mine)
+    offered = capability("r4", "https://e/fhir/r4", mine, ours().library("r4"))
     assert b'"name":"kleur","definition":"https://example.org/SearchParameter/kleur"' in offered
-    assert b'"kleur"' not in capability("r4", "https://e/fhir/r4", added.known("r4"))
+    usual = added.known("r4")
+    assert b'"kleur"' not in capability("r4", "https://e/fhir/r4", usual, ours().library("r4"))
 
 
 def test_other_definitions_mean_other_rows_and_the_same_ones_do_not(folder):

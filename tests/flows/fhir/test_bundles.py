@@ -180,7 +180,7 @@ def wrong_entries(fresh):
         "absolute": (bare("GET", "https://x.nl/fhir/Observation/1"), 400, f"{at}.request.url"),
         "no type": (bare("GET", "observation"), 400, f"{at}.request.url"),
         "no such type": (bare("GET", "Foo?x=1"), 400, f"{at}.request.url"),
-        "history": (bare("GET", "Observation/a/_history/1"), 400, f"{at}.request.url"),
+        "history": (bare("GET", "Observation/a/_history"), 400, f"{at}.request.url"),
         "bad search": (bare("GET", "Observation?kleur=1"), 400, f"{at}.request.url"),
         "conditional create": (
             post(fresh.weight(), ifNoneExist="a=b"), 400, f"{at}.request.ifNoneExist"),
@@ -332,6 +332,38 @@ def test_each_entry_of_a_batch_is_for_itself(fresh):
         assert (name, issue["expression"]) == (name, [place])
         assert answer.json()["entry"][3]["resource"]["id"] == "goed"
     assert marjan.get("Observation/oud/_history").json()["total"] == 1
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_older_version_is_read_in_a_bundle(fresh, kind):
+    marjan = fresh.as_()
+    for value in ("1.50", "2.50"):
+        marjan.put("Observation/w", json=fresh.weight(value, id="w"))
+    marjan.delete("Observation/w")
+
+    def asked(*paths):
+        entries = [{"request": {"method": "GET", "url": path}} for path in paths]
+        tree = {"resourceType": "Bundle", "type": kind, "entry": entries}
+        return marjan.post("", json=tree)
+
+    good = asked("Observation/w/_history/2", "Observation/w/_history/1")
+    values = [one["resource"]["valueQuantity"]["value"] for one in good.json()["entry"]]
+    assert values == [2.5, 1.5]
+    assert [one["response"]["etag"] for one in good.json()["entry"]] == ['W/"2"', 'W/"1"']
+    for path, status in (
+        ("Observation/w/_history/3", 410),
+        ("Observation/w/_history/4", 404),
+        ("Observation/none/_history/1", 404),
+        ("Observation/w/_history/0", 400),
+        ("Observation/w/_history", 400),
+        ("Observation/w/_history/1?_summary=true", 400),
+    ):
+        answer = asked(path)
+        if kind == "batch":
+            assert answer.json()["entry"][0]["response"]["status"] == str(status), path
+        else:
+            assert answer.status_code == status, path
+            assert answer.json()["issue"][0]["expression"][0].startswith("Bundle.entry[0]")
 
 
 def test_a_bsn_in_a_search_of_a_batch_is_masked_before_it_is_asked(fresh):
