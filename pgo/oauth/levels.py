@@ -98,7 +98,8 @@ def wanted(asked: Mapping[str, str], cap: Cap, ways: Ways, now: int) -> Wanted:
     since = 0
     if asked.get("max_age", "").isdecimal():
         since = max(0, now - min(int(asked["max_age"][:9]), now))
-    return Wanted(level, now if "login" in asked.get("prompt", "").split() else since)
+    again = "login" in asked.get("prompt", "").split()
+    return Wanted(level, now + 1 if again else since)
 
 
 def _level_of(acr: str) -> str:

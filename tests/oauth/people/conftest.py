@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib.util
 import re
 import subprocess
 import sys
@@ -91,6 +92,38 @@ class Visitor:
     async def post(self, path, page, **form):
         return await self.http.post(f"/oauth/{path}", data=self.world.hidden(page) | form)
 
+    @staticmethod
+    def flow_in(page) -> str:
+        """The id of the step a page is of."""
+        return re.search(r"flow=([\w-]+)", page.text)[1]
+
+    @staticmethod
+    def options(page) -> str:
+        """What a page asks of a device."""
+        return html.unescape(re.search(r'data-options="([^"]*)"', page.text)[1])
+
+    async def add_key(self, device, name="Mijn telefoon", **err):
+        """Make a passkey on the page for that; the answer."""
+        page = await self.http.get("/oauth/passkeys")
+        assert page.status_code == 200, page.text
+        made = device.create(self.options(page), **err)
+        return await self.post("passkeys", page, naam=name, credential=made)
+
+    async def with_key(self, device, page=None, **err):
+        """Sign in with a passkey; the answer."""
+        page = page or await self.ask()
+        link = html.unescape(re.search(r'href="(passkey\?[^"]*)"', page.text)[1])
+        page = await self.http.get(f"/oauth/{link}")
+        proof = device.get(self.options(page), **err)
+        return await self.post("passkey", page, credential=proof)
+
+    async def with_code(self, code, page=None):
+        """Sign in with a code; the answer."""
+        page = page or await self.ask()
+        link = html.unescape(re.search(r'href="(recover\?[^"]*)"', page.text)[1])
+        page = await self.http.get(f"/oauth/{link}")
+        return await self.post("recover", page, code=code)
+
     def cookies(self) -> dict[str, str]:
         return {one.name: one.value for one in self.http.cookies.jar}
 
@@ -175,3 +208,13 @@ async def people(world, provider):
     found = People(world, provider)
     await found.control("reset")
     return found
+
+
+@pytest.fixture
+def device(people):
+    """Makes devices with passkeys."""
+    found = importlib.util.spec_from_file_location("device", Path(__file__).with_name("device.py"))
+    module = importlib.util.module_from_spec(found)
+    sys.modules["device"] = module
+    found.loader.exec_module(module)
+    return lambda **how: module.Device(people.world.ISSUER, **how)
