@@ -235,17 +235,10 @@ class Questions(Regie):
     async def _row(
         self, rules: Rules, name: str, asker: Caller, names: dict[str, str]
     ) -> Json | None:
-        verdict = await self._verdict_as(replace(asker, dossier="", scope=_EVERYTHING))
-        at = self._parts.clock()
-
-        def asked(action: str, resource: Resource) -> Any:
-            return verdict.ask(action, resource, anyhow=True)
-
-        rights = overview.rights(verdict.world, asked, at)
-        if not rights and asker.person.startswith(_SOMEBODY):
-            system = replace(asker, kind="systeem")
-            verdict = await self._verdict_as(system)
-            rights = overview.rights(verdict.world, asked, at)
+        rights = await self._rights_of(asker)
+        if asker.person.startswith(_SOMEBODY):
+            by_system = await self._rights_of(replace(asker, kind="systeem"))
+            rights = (*rights, *(one for one in by_system if one.own or not rights))
         if not rights:
             return None
         known = short(clean(names.get(_bare(name), _bare(name))), _MOST_NAME)
@@ -254,6 +247,14 @@ class Questions(Regie):
         zinnen = [sentence for right in rights for sentence in overview.said(shown, right)]
         made = [_right(right) for right in rights]
         return {"wie": name, "naam": known, "soort": kind, "rechten": made, "zinnen": zinnen}
+
+    async def _rights_of(self, asker: Caller) -> tuple[Right, ...]:
+        verdict = await self._verdict_as(replace(asker, dossier="", scope=_EVERYTHING))
+
+        def asked(action: str, resource: Resource) -> Any:
+            return verdict.ask(action, resource, anyhow=True)
+
+        return overview.rights(verdict.world, asked, self._parts.clock())
 
 
 def _right(right: Right) -> Json:

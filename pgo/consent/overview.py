@@ -32,7 +32,8 @@ _TYPE: Final = {"toestemmingen": "Consent", "logging": "AuditEvent"}
 class Right:
     """One right somebody has now: what it opens, by which ground, since when and until when.
 
-    `part`: only a part of these categories, as the grant itself says.
+    `part`: only a part of these categories, as the grant itself says. `own`: records of the
+    grantee's own organisation only.
     """
 
     actions: tuple[str, ...]
@@ -41,6 +42,7 @@ class Right:
     since: datetime | None = None
     until: datetime | None = None
     part: bool = False
+    own: bool = False
 
     @property
     def grant(self) -> str:
@@ -51,11 +53,12 @@ class Right:
 def rights(world: World, request_of: Ask, at: datetime) -> tuple[Right, ...]:
     """What may be done now by whoever `request_of` asks for, the widest first."""
     cells: dict[tuple[str, str], list[str]] = {}
+    own = {f"{_BY_GRANT}{grant.id}" for grant in world.grants if grant.own}
     for category in CATEGORY_WORDS:
         resource = Resource(frozenset({category}), _TYPE.get(category, ""))
         for action in ACTION_WORDS:
             found = decide(world, request_of(action, resource))
-            if found.permit:
+            if found.permit and found.reason not in own:
                 cells.setdefault((category, found.reason), []).append(action)
     together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (category, reason), actions in cells.items():
@@ -98,9 +101,14 @@ def _parts(world: World, request_of: Ask, told: set[str]) -> Iterable[Right]:
             may = tuple(a for a, one in asked.items() if decide(world, one).reason == reason)
             if may:
                 opened.setdefault(may, []).append(category)
+        if grant.own and opened:  # what another grant opens as well is told there too
+            every = tuple(name for name in ACTION_WORDS if name in grant.allowed)
+            opened = {every: [name for names in opened.values() for name in names]}
         for actions, categories in opened.items():
             since = grant.from_ or grant.made
-            yield Right(actions, tuple(categories), reason, since, grant.to, part=True)
+            yield Right(
+                actions, tuple(categories), reason, since, grant.to, part=True, own=grant.own
+            )
 
 
 def _narrow(grant: Grant) -> bool:
@@ -125,6 +133,9 @@ def _about(grant: Grant, category: str) -> Resource:
 
 def said(who: str, right: Right) -> list[str]:
     """A right in short sentences: who, what, since and until when, and by which right."""
+    end = [one for one in (_when(right), _why(right)) if one]
+    if right.own:
+        return [f"{who} mag de eigen gegevens bij u neerzetten en bijwerken.", *end]
     deeds = listed(ACTION_WORDS[action] for action in right.actions if action != "beheren")
     things = _things(right)
     first = f"{who} mag {things} {deeds}."
@@ -139,7 +150,7 @@ def said(who: str, right: Right) -> list[str]:
         said_.append("Regelen wie erbij mag, mag ook.")
     if right.part:
         said_.append("Het gaat maar om een deel daarvan.")
-    return [*said_, _when(right), _why(right)] if _when(right) else [*said_, _why(right)]
+    return [*said_, *end]
 
 
 def _things(right: Right) -> str:

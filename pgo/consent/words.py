@@ -279,7 +279,7 @@ def _easily(grant: Grant, who: str) -> list[str]:
 def _conditions(grant: Grant, most: int) -> list[str]:
     said = []
     if grant.from_:
-        said.append(f"Dit gaat in op {day(grant.from_)}.")
+        said.append(f"Dit geldt vanaf {day(grant.from_)}.")
     if grant.weekly is not None:
         said += _windows(grant.weekly, most)
     if grant.data_from or grant.data_to:

@@ -57,7 +57,7 @@ def test_every_shape_of_grant_has_its_sentence(members, start):
 @pytest.mark.parametrize(
     ("members", "sentence"),
     [
-        ({"from": "2027-02-01"}, "Dit gaat in op 1 februari 2027."),
+        ({"from": "2027-02-01"}, "Dit geldt vanaf 1 februari 2027."),
         (
             {"weekly": [{"from": "fri 15:00", "to": "sun 19:00"}]},
             "Dat kan alleen van vrijdag 15:00 uur tot zondag 19:00 uur.",

@@ -6,6 +6,9 @@ from collections import Counter
 
 import pytest
 
+from pgo.dossier.log import Rule
+from pgo.office import Office
+
 GRANTS = "/toestemmingen"
 VISIT = {"resourceType": "Encounter", "status": "finished", "class": {"code": "AMB"}}
 
@@ -173,6 +176,37 @@ async def test_a_grant_on_a_part_is_told_as_a_part(inside):
     await grant(inside, "sam", types=["MedicationStatement"], data_from="2025-01-01")
     right = (await who_may(inside, "anna"))["sam-x"]["rechten"]
     assert [(one["deel"], one["categorieen"]) for one in right] == [(True, ["medicatie"])]
+
+
+async def test_a_linked_provider_is_told_to_bring_its_own_records_and_no_more(inside):
+    """Its system brings and reads what is its own; what its people may is told beside it."""
+    await grant(inside, "org:delinde", categories=["paspoort"])
+    anna = inside.anna.person("anna")
+    link = {"id": "koppeling-delinde", "client": anna, "by": anna, "effect": "permit", "own": True}
+    link |= {"to_who": "org:delinde", "actions": ["lezen", "toevoegen", "wijzigen"], "order": 9}
+    link |= {"made": "2026-03-01T00:00:00Z"}
+    office = Office(inside.house, inside.anna.dossier, "test")
+    await office.set_rules([Rule("grant", link["id"], link)], "test")
+    row = (await who_may(inside, "anna"))["org:delinde"]
+    people, own = row["rechten"]
+    assert (people["categorieen"], people["acties"]) == (["paspoort"], ["lezen"])
+    assert (own["toestemming"], own["deel"]) == ("koppeling-delinde", True)
+    assert sorted(own["acties"]) == ["lezen", "toevoegen", "wijzigen"]
+    said = " ".join(row["zinnen"])
+    assert "mag de eigen gegevens bij u neerzetten en bijwerken." in said
+    assert "alles" not in said
+
+
+async def test_what_is_not_open_now_is_not_told_as_open(inside):
+    """Dormant, later, and outside its hours: nobody may by these now."""
+    asleep = await grant(inside, "sam")
+    answer = await inside.call("anna", "POST", f"{GRANTS}/{asleep}/waakvlam")
+    assert answer.status_code == 200, answer.text
+    await grant(inside, "nina", **{"from": "2026-06-01"})
+    await grant(inside, "lea", weekly=[{"from": "fri 15:00", "to": "sun 19:00"}])
+    assert set(await who_may(inside, "anna")) == {"anna-x", "mo-x"}
+    inside.later(days=5)
+    assert set(await who_may(inside, "anna")) == {"anna-x", "mo-x", "lea-x"}
 
 
 async def test_others_are_told_of_themselves_only(inside):
