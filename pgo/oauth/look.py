@@ -78,7 +78,8 @@ class Look:
             values: what the template asks for.
         """
         words = self.tongue(request, ui_locales)
-        values |= {"words": words, "root": _root(request), "pages": _others(request, here, values)}
+        values |= {"pages": _others(request, here, values), "page": name.removesuffix(".html")}
+        values |= {"words": words, "root": _root(request)}
         text = self._templates.get_template(name).render(values)
         policy = f"{_POLICY} {source_of(goes_to)}".rstrip() + (_SCRIPT if script else "")
         headers = {**_HEADERS, "Content-Security-Policy": policy}

@@ -62,8 +62,13 @@ class Mine:
             return self._look.onward("oauth/sign-in?next=home")
         account = await self._parts.registry.account(session.person)
         name = "" if account is None else account.name
-        form = session.form_token
-        return self._look.page("home.html", request=request, person=name, form_token=form)
+        return self._look.page(
+            "home.html",
+            request=request,
+            person=name,
+            passkeys=self._parts.ways.passkey_level != "",
+            form_token=session.form_token,
+        )
 
     async def apps(self, request: Request) -> Response:
         """Which apps may do what, since when; what just stopped is told when it is so."""

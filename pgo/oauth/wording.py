@@ -49,12 +49,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing to tick: `name` in the form; `parts` may be ticked instead of all of it."""
+    """One thing to tick: `name` in the form; `parts` may be ticked instead, for these `verbs`."""
 
     name: str
     scope: str
     category: str
     sentence: str
+    verbs: str = ""
     parts: tuple[Part, ...] = ()
 
 
@@ -69,7 +70,14 @@ class Group:
 def lines(cap: Cap, words: Tongue = DUTCH) -> list[Line]:
     """What a person can tick; choosing a dossier is not one of them."""
     told = [
-        Line(f"recht-{n}", str(reach), category(reach), sentence(reach, words), _parts(n, reach))
+        Line(
+            f"recht-{n}",
+            str(reach),
+            category(reach),
+            sentence(reach, words),
+            _verbs(reach, words),
+            _parts(n, reach),
+        )
         for n, reach in enumerate(cap.reaches)
     ]
     names = sorted(cap.context - {LAUNCH})
@@ -106,8 +114,8 @@ def category(reach: Reach) -> str:
 
 def sentence(reach: Reach, words: Tongue = DUTCH) -> str:
     """A sentence or two on one resource scope."""
-    verbs = [words[f"may.{verb}"] for verb, marks in _VERBS if set(marks) & set(reach.letters)]
-    told = [words.text("may.sentence", what=_what(reach.type_, words), verbs=words.listed(verbs))]
+    what, verbs = _what(reach.type_, words), _verbs(reach, words)
+    told = [words.text("may.sentence", what=what, verbs=verbs)]
     if reach.level != "patient":
         told.append(words["may.everywhere"])
     if reach.only:
@@ -119,6 +127,11 @@ def place_of(redirect_uri: str) -> str:
     """The host where a person goes after deciding; "" for an app on the person's own device."""
     host = urlsplit(redirect_uri).hostname
     return "" if host in _OWN or not redirect_uri.startswith("http") else str(host)
+
+
+def _verbs(reach: Reach, words: Tongue) -> str:
+    marks = set(reach.letters)
+    return words.listed(words[f"may.{verb}"] for verb, mine in _VERBS if set(mine) & marks)
 
 
 def _what(type_: str, words: Tongue) -> str:

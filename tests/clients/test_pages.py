@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from time import time
 
 import httpx2
 import pytest
 
+from pgo.oauth.recovery import make_entry_code
 from pgo.registry import Account, App, Organisation
 
 pytestmark = pytest.mark.long
+ROOT = Path(__file__).resolve().parents[2]
+PROVIDER = ROOT / "tests/oauth/people/provider.py"
+PAGES = json.loads((ROOT / "tests/node/pages/pages.json").read_text())
+PICTURES = os.environ.get("PICTURES_OF_PAGES", "")
 MIA = "p-mia"
 SCOPES = ("openid", "fhirUser", "launch/patient", "patient/*.cruds", "offline_access")
 
@@ -24,6 +34,7 @@ class People:
     dossier: str
     patient: str
     port: int
+    code: str
 
     def told(self, **more) -> str:
         given = {
@@ -34,6 +45,7 @@ class People:
             "person": MIA,
             "dossier": self.dossier,
             "patient": self.patient,
+            "code": self.code,
         }
         return json.dumps(given | more)
 
@@ -45,10 +57,37 @@ def _chromium() -> str:
     return found
 
 
-@pytest.fixture
-def people(start, free_port):
+@pytest.fixture(scope="module")
+def provider():
+    """A provider people sign in at, which is told who they are by nobody."""
+    with subprocess.Popen(
+        [sys.executable, PROVIDER, "{}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield int(process.stdout.readline())
+        process.stdin.close()
+
+
+def _provider(label, issuer) -> dict:
+    told = {"label": label, "issuer": issuer, "client_id": "pgo", "secret": "geheim"}
+    return told | {"acr": {"urn:midden": "substantieel"}, "private": True}
+
+
+@pytest.fixture(scope="module")
+def people(start, free_port, provider):
     _chromium()
-    running, port = start(PGO_DEVELOPMENT_LOGIN="true"), free_port()
+    providers = {
+        "good": _provider("Proef-DigiD", f"http://127.0.0.1:{provider}/good"),
+        "other": _provider("Werk-inlog", f"http://127.0.0.1:{provider}/other"),
+        "uit": _provider("Uit-DigiD", f"http://127.0.0.1:{free_port()}/uit"),
+    }
+    running, port = (
+        start(
+            PGO_DEVELOPMENT_LOGIN="true",
+            PGO_PASSKEY_LEVEL="substantieel",
+            PGO_PROVIDERS=json.dumps(providers),
+        ),
+        free_port(),
+    )
 
     async def furnish(house):
         first, second = [await running.make(house, name) for name in ("mia1", "bram1")]
@@ -63,12 +102,13 @@ def people(start, free_port):
         callback = f"http://127.0.0.1:{port}/cb"
         app = App("meekijk-app", "Meekijk-app", (callback,), scopes=SCOPES)
         await house.registry.keep_app(app)
-        return first, second
+        code = await make_entry_code(house.store, house.registry_box, "p-kim", int(time()))
+        return first, second, code
 
-    first, second = running.inside(furnish)
+    first, second, code = running.inside(furnish)
     for record in (first, second):
         _let_in(running, record)
-    return People(running.url, first.id, first.patient, port)
+    return People(running.url, first.id, first.patient, port, code)
 
 
 def _let_in(running, record):
@@ -106,3 +146,13 @@ def test_a_person_goes_all_the_way_by_keyboard(node, people):
     assert "is gestopt" in told["done"]
     assert told["after"] == [401, 400]
     assert told["out"] == "/oauth/sign-in"
+
+
+def test_axe_finds_nothing_on_any_page(node, people):
+    scope = "openid launch/patient patient/*.rs patient/Observation.cruds offline_access"
+    told = json.loads(
+        node("pages/tour.mjs", people.told(scope=scope, pictures=PICTURES), seconds=170)
+    )
+    assert told["wrong"] == []
+    assert set(told["seen"]) == set(PAGES)
+    assert told["looks"] >= 4 * len(PAGES)

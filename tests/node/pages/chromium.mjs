@@ -30,12 +30,12 @@ export async function browsing(binary, options, work) {
 
 const base64url = (bytes) => bytes.toString("base64url");
 
-/** A public app on this machine; `asking` is where it sends people, `code` resolves once they are back. */
+/** A public app on this machine; `asking` is where it sends people, `told()` what they come back with. */
 export async function appOn(port, server, clientId, scope, more = {}) {
   const verifier = base64url(randomBytes(32));
   const redirect = `http://127.0.0.1:${port}/cb`;
   let tell;
-  const told = new Promise((resolve) => { tell = resolve; });
+  let told = new Promise((resolve) => { tell = resolve; });
   const app = http.createServer((request, response) => {
     response.setHeader("content-type", "text/html; charset=utf-8");
     response.end("<!doctype html><html lang=nl><title>App</title><h1>Terug in de app</h1>");
@@ -56,7 +56,7 @@ export async function appOn(port, server, clientId, scope, more = {}) {
   };
   return {
     asking: String(asked),
-    told,
+    told: () => told,
     redeem: (code) => form({ grant_type: "authorization_code", code, redirect_uri: redirect, code_verifier: verifier }),
     refresh: (token) => form({ grant_type: "refresh_token", refresh_token: token }),
     close: () => app.close(),

@@ -70,7 +70,7 @@ const told = await browsing(given.chromium, { locale: "nl-NL", viewport: { width
     await page.keyboard.press("Space");
   }
   await press(page, "button[value=ja]", "Enter");
-  const back = await app.told;
+  const back = await app.told();
   const tokens = await app.redeem(back.code);
   const before = [await read(tokens.access_token), await search(tokens.access_token, "Observation"), await search(tokens.access_token, "Condition")];
   await page.goto(`${given.url}/mijn`);
