@@ -44,6 +44,8 @@ APPROVAL_SECONDS: Final = 900
 REVEALING: Final = ("export", "dossier-show", "token")
 """Commands that reveal content: under `strict` a second operator approves each."""
 DECIDING: Final = ("relation", "death", "succession")
+ENTERING: Final = ("account-code", "account-link")
+"""Commands that let somebody in as an account; approved for that account, not for a dossier."""
 """Commands that decide about rights on evidence: likewise."""
 _SPACE: Final = "approval"
 _RACES: Final = 100
@@ -232,7 +234,7 @@ async def approve(house: House, name: str, client: str, what: str, reason: str) 
         Forbidden: not an operator; BadValue: no such command, or no reason.
     """
     await _operator(house, name, "--operator")
-    known = (*REVEALING, *DECIDING)
+    known = (*REVEALING, *DECIDING, *ENTERING)
     if what not in known:
         raise BadValue("choose one of " + " ".join(known), place="--for")
     if len(reason.strip()) < 10:  # noqa: PLR2004 - visible characters, as for noodtoegang
@@ -241,7 +243,11 @@ async def approve(house: House, name: str, client: str, what: str, reason: str) 
     kept = {"second": name, "client": client, "what": what, "reason": reason.strip()}
     expires = int(house.clock().timestamp()) + APPROVAL_SECONDS
     sealed = house.registry_box.seal(_place(code), orjson.dumps(kept))
-    await Office(house, client, name).approve()
+    if what in ENTERING:
+        await house.note("account", person=name, note=client)
+    else:
+        await must_exist(house, client)
+        await Office(house, client, name).approve()
     await house.store.put(_SPACE, _hashed(code), sealed, expires)
     return code
 

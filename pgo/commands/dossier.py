@@ -187,7 +187,9 @@ def export(
 
 
 def approve_(
-    dossier: DossierId,
+    dossier: Annotated[
+        str, typer.Option("--dossier", help="Id of the dossier; for account-…, of the account.")
+    ],
     what: Annotated[str, typer.Option("--for", help="Which command; see its own help.")],
     operator: Operator,
     reason: Annotated[str, typer.Option(help="Why; the client reads it.")],
@@ -196,7 +198,6 @@ def approve_(
     """As second operator, approve one command of a colleague; prints a code for 15 minutes."""
 
     async def work(house: House) -> str:
-        await must_exist(house, dossier)
         return await approve(house, operator, dossier, what, reason)
 
     show({"approval": with_house(work)}, as_json=as_json)

@@ -12,6 +12,7 @@ import typer
 from joserfc.jwk import ECKey
 
 from pgo.caller import Caller
+from pgo.commands.entry import add_to
 from pgo.commands.frame import AsJson, DossierId, json_file, show, with_house
 from pgo.consent import reading
 from pgo.errors import BadValue, NotFound
@@ -23,6 +24,7 @@ from pgo.registry import Account, Organisation, grown
 
 providers = typer.Typer(no_args_is_help=True, help="Systems of care providers.")
 accounts = typer.Typer(no_args_is_help=True, help="People.")
+add_to(accounts)
 links = typer.Typer(no_args_is_help=True, help="Links between providers and dossiers.")
 Many = list[str]
 

@@ -112,7 +112,7 @@ def identity_of(
     level = expected.levels.get(str(claims.get("acr", "")), "")
     if rank(level) < max(0, rank(expected.least)):
         raise Refused("level")
-    return Identity(_subject(claims["sub"]), level, _moment(claims, expected))
+    return Identity(pseudonym(claims["sub"]), level, _moment(claims, expected))
 
 
 def _verified(
@@ -149,7 +149,12 @@ def _moment(claims: Mapping[str, Any], expected: Expected) -> int:
     return min(at, expected.now)
 
 
-def _subject(sub: Any) -> str:
+def pseudonym(sub: Any) -> str:
+    """What a provider calls somebody, when it is a pseudonym.
+
+    Raises:
+        Refused: it is none, or it is, or has in it, a burgerservicenummer.
+    """
     if not isinstance(sub, str) or not 0 < len(sub) <= MOST_SUBJECT or not sub.isprintable():
         raise Refused("id-token-sub")
     short = _SHORT.fullmatch(sub) is not None and elfproef.valid(sub)

@@ -11,6 +11,7 @@ COMMANDS = [
     *("dossier create", "dossier list", "dossier show", "dossier reindex"),
     *(f"{kind} {verb}" for kind in ("account", "app", "provider") for verb in ("add", "list")),
     *(f"{kind} disable" for kind in ("account", "app", "provider", "link")),
+    *("account code", "account link", "account unlink", "account sign-out"),
     *("link add", "link list", "link code", "provider assert"),
     *("relation list", "relation verify", "relation reject", "death", "emergency"),
     *("programme end", "notices run"),
