@@ -1,0 +1,259 @@
+"""What holds for every page: sound HTML, headers, forms of our own, no way out but to the app."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from lxml import html
+
+from pgo.oauth.routes import router
+from pgo.oauth.texts import TONGUES
+from pgo.oauth.wording import CATEGORIES
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "pgo/oauth/templates"
+PAGES = json.loads((ROOT / "tests/node/pages/pages.json").read_text())
+NOT_PAGES = {
+    *("GET /oauth/style.css", "GET /oauth/pictograms.svg", "GET /oauth/passkey.js"),
+    *("GET /oauth/jwks", "GET /oauth/userinfo", "POST /oauth/userinfo", "POST /oauth/par"),
+    *("POST /oauth/token", "POST /oauth/revoke", "POST /oauth/introspect"),
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/openid-configuration",
+}
+FIXED = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def routes(world) -> set[str]:
+    def flat(found):
+        for route in found:
+            inner = getattr(route, "original_router", None)
+            yield from flat(inner.routes) if inner is not None else [route]
+
+    return {
+        f"{method} {route.path}"
+        for route in flat(router(world.parts).routes)
+        for method in route.methods - {"HEAD"}
+    }
+
+
+async def every_page(world, **headers):
+    """(template, answer) of each page that this world can show."""
+    http = world.http
+    http.headers.update(headers)
+    shown = [await world.ask()]
+    onward = await http.post("/oauth/sign-in", data=world.hidden(shown[0]) | {"persoon": "mia|"})
+    dossiers = await http.get(f"/oauth/{onward.headers['location']}")
+    page = await world.chosen(onward)
+    shown += [dossiers, page, await world.decide(page, tick=[])]
+    code = world.told(await world.decide(page))["code"]
+    assert (await world.redeem(code)).status_code == 200
+    shown += [await http.get(path) for path in ("/mijn", "/mijn/apps", "/oauth/sessions")]
+    home = world.hidden(shown[-3])
+    shown += [
+        await http.get("/oauth/consent?flow=x"),
+        await http.get("/oauth/error?soort=ours"),
+        await http.get("/oauth/error?soort=%3Cb%3E"),
+        await http.get("/oauth/authorize?client_id=nobody"),
+        await http.post("/mijn/apps/stoppen", data={}),
+        await http.post("/oauth/consent", data={"flow": "x"}),
+        await http.post("/oauth/sign-out", data=home | {"waar": "hier"}),
+    ]
+    assert all("text/html" in one.headers["content-type"] for one in shown)
+    return [(html.fromstring(one.text), one) for one in shown]
+
+
+def test_every_template_is_looked_at_in_the_browser():
+    drawn = {path.stem for path in TEMPLATES.glob("*.html")} - {"layout"}
+    assert drawn == set(PAGES)
+    tour = (ROOT / "tests/node/pages/tour.mjs").read_text()
+    assert set(re.findall(r'seeing\("(\w+)"\)', tour)) == drawn
+
+
+async def test_every_route_that_shows_a_page_is_looked_at_in_the_browser(world):
+    told = {route for routes_ in PAGES.values() for route in routes_}
+    assert routes(world) - NOT_PAGES == told
+
+
+@pytest.mark.parametrize("tongue", TONGUES)
+async def test_every_page_is_sound_html(world, tongue):
+    world.http.cookies.set("__Host-pgo-taal", tongue, domain="pgo.example")
+    for page, answer in await every_page(world):
+        assert page.get("lang") == answer.headers["content-language"] == tongue[:2]
+        assert answer.text.startswith("<!doctype html>")
+        assert len(page.xpath("//h1")) == 1
+        levels = [int(one.tag[1]) for one in page.xpath("//main//*[self::h1|self::h2|self::h3]")]
+        assert levels[0] == 1
+        assert all(after - before <= 1 for before, after in pairwise(levels))
+        ids = page.xpath("//@id")
+        assert len(ids) == len(set(ids))
+        for name in ("header", "nav", "main", "footer"):
+            assert len(page.xpath(f"//{name}")) == 1
+        assert page.xpath("//body/*[1]/@href") == ["#main"]
+        assert page.xpath("//title/text()")[0].endswith(("Mijn dossier", "My record"))
+        named = page.xpath("//@aria-labelledby | //@aria-describedby")
+        assert {one for names in named for one in names.split()} <= set(ids)
+
+
+async def test_every_field_has_a_label_and_every_form_a_token(world):
+    for page, _ in await every_page(world):
+        for field in page.xpath("//input[not(@type='hidden')]"):
+            ids = field.get("id")
+            assert field.xpath("ancestor::label") or page.xpath(f"//label[@for='{ids}']")
+        for form in page.xpath("//form"):
+            assert form.get("method") == "post"
+            assert form.xpath("input[@type='hidden'][@name='form'][string-length(@value)=64]")
+            assert not re.match(r"[a-z]+:|//", form.get("action"))
+
+
+async def test_no_page_has_a_script_a_style_or_anything_from_elsewhere_in_it(world):
+    for page, answer in await every_page(world):
+        assert page.xpath("//style | //script[not(@src)] | //@style | //iframe | //base") == []
+        assert page.xpath("//@*[starts-with(name(), 'on')]") == []
+        for address in page.xpath("//@href | //@src | //@action"):
+            assert urljoin(str(answer.url), address).startswith(f"{world.ISSUER}/")
+        assert page.xpath("//*[@checked or @selected]") == []
+
+
+async def test_every_page_has_the_same_headers_and_is_in_no_frame(world):
+    for page, answer in await every_page(world):
+        assert {name: answer.headers[name] for name in FIXED} == FIXED
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert ("script-src" in policy) == bool(page.xpath("//script"))
+        outside = re.findall(r"https?://[^\s;]+", policy)
+        assert outside == (
+            ["https://app.example"] if "page-consent" in page.xpath("//body/@id") else []
+        )
+
+
+async def test_pictograms_are_all_there_and_have_nothing_inline(world):
+    answer = await world.http.get("/oauth/pictograms.svg")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert not re.search(r"<script|<style|style=|\son\w+=|href=|<foreignObject", answer.text)
+    drawn = set(re.findall(r'symbol id="(\w+)"', answer.text))
+    asked = {
+        address.partition("#")[2]
+        for page, _ in await every_page(world)
+        for address in page.xpath("//use/@href")
+    }
+    assert asked <= drawn
+    assert {*CATEGORIES, "everything", "other", "app"} <= drawn
+
+
+def test_the_stylesheet_knows_other_ways_of_looking_and_moves_nothing():
+    style = (TEMPLATES / "style.css").read_text()
+    for way in ("prefers-color-scheme: dark", "forced-colors: active", "@media print"):
+        assert way in style
+    assert not re.search(r"animation|transition|scroll-behavior|@import|url\(", style)
+    assert re.search(r":focus-visible \{ outline: [3-9]px solid", style)
+    assert not re.search(r"(?<!main:focus \{ )outline: none", style)
+
+
+@pytest.mark.parametrize("tongue", TONGUES)
+async def test_a_language_is_chosen_by_a_link_and_kept(world, tongue):
+    page = html.fromstring((await world.ask()).text)
+    links = {a for a in page.xpath("//nav//@href") if a.endswith(f"taal={tongue}")}
+    here = page.xpath("//nav//@href")[0].rpartition("=")[0]
+    address = urljoin("/oauth/authorize", links.pop() if links else f"{here}={tongue}")
+    answer = await world.http.get(address)
+    assert answer.status_code == 200
+    assert answer.headers["content-language"] == tongue[:2]
+    kept = next(v for v in answer.headers.get_list("set-cookie") if "pgo-taal" in v)
+    assert f"__Host-pgo-taal={tongue};" in kept
+    assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(kept.split("; "))
+    later = await world.http.get("/oauth/error?soort=stale")
+    assert later.headers["content-language"] == tongue[:2]
+    easy = "Makkelijke woorden" in later.text or "Easy words" in later.text
+    assert easy == (not tongue.endswith("eenvoudig"))
+
+
+async def test_an_app_may_ask_for_a_language_and_the_person_decides(world):
+    asked = await world.ask(ui_locales="fr en nl")
+    assert "How do you want to sign in?" in asked.text
+    assert "Max-Age=600" in next(v for v in asked.headers.get_list("set-cookie") if "taal" in v)
+    await world.http.get("/oauth/error?soort=ours&taal=nl")
+    assert "Hoe wilt u inloggen?" in (await world.ask(ui_locales="en")).text
+
+
+async def test_a_browser_may_ask_for_a_language(world):
+    pages = await every_page(world, **{"accept-language": "de,en-GB;q=0.8"})
+    assert {answer.headers["content-language"] for _, answer in pages} == {"en"}
+
+
+@pytest.mark.parametrize("value", ["xx", "nl%22%3E%3Cb%3E", "nl&taal=en", "", "//evil.example"])
+async def test_a_strange_language_is_no_language(world, value):
+    answer = await world.http.get(f"/oauth/error?soort=stale&taal={value}")
+    assert answer.status_code == 200
+    assert "<b>" not in answer.text
+    assert "evil" not in answer.text.partition("<main")[2]
+    assert all(
+        link.startswith(("?", "../oauth/error?"))
+        for link in html.fromstring(answer.text).xpath("//nav//@href")
+    )
+
+
+async def test_parts_of_everything_may_be_given_instead(world):
+    page = await world.to_consent(scope="launch/patient patient/*.rs")
+    form = world.hidden(page) | {"besluit": "ja", "deel-0-plan": "ja", "deel-0-person": "ja"}
+    answer = await world.http.post("/oauth/consent", data=form)
+    token = (await world.redeem(world.told(answer)["code"])).json()
+    assert token["scope"].split() == [
+        *("patient/Patient.rs", "patient/CarePlan.rs", "patient/Goal.rs", "launch/patient"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["deel-0-nothing", "deel-1-plan", "deel-0", "recht-9", "recht-0-x"]
+)
+async def test_what_was_not_offered_cannot_be_ticked(world, name):
+    page = await world.to_consent(scope="launch/patient patient/*.rs")
+    form = world.hidden(page) | {"besluit": "ja", name: "ja"}
+    assert (await world.http.post("/oauth/consent", data=form)).status_code == 400
+
+
+async def test_what_was_ticked_stays_ticked_when_something_is_missing(world):
+    page = await world.to_consent()
+    form = world.hidden(page) | {"besluit": "ja", "recht-0": "ja", "dossier": "frits"}
+    again = await world.http.post("/oauth/consent", data=form)
+    assert again.status_code == 400
+    page = html.fromstring(again.text)
+    assert page.xpath("//input[@checked]/@name") == ["recht-0"]
+    assert page.xpath("//*[@role='alert']//a/@href") == ["#which"]
+    assert page.xpath("//title/text()")[0].startswith("Fout: ")
+    assert page.xpath("//*[@role='alert']/@autofocus")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
+@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/consent", "/mijn", "/mijn/apps"])
+async def test_other_methods_change_nothing_and_show_nothing(world, method, path):
+    answer = await world.http.request(method, path)
+    assert answer.status_code in (404, 405)
+    assert answer.status_code == 404 or answer.headers["allow"] == "GET"
+    assert "set-cookie" not in answer.headers
+    assert world.lines == []
+
+
+async def test_a_form_that_is_not_decided_here_is_refused_on_a_page(world):
+    page = await world.to_consent()
+    mine = world.hidden(page)
+    world.http.cookies.clear()
+    await world.to_consent()
+    for form in (mine, mine | {"form": "x" * 64}, {"flow": "x" * 43}, {}):
+        answer = await world.http.post(
+            "/oauth/consent", data=form | {"besluit": "ja", "recht-0": "ja"}
+        )
+        assert answer.status_code == 403
+        assert "Deze pagina is te oud" in answer.text
+        assert "location" not in answer.headers
