@@ -24,7 +24,7 @@ from pgo.oauth.levels import ProviderSet, rank
 from pgo.oauth.outward import Answer, Reach, ask, place_of
 
 KEPT, KEYS_KEPT, AGAIN, DOWN = 3_600, 600, 60, 10
-AT_ONCE: Final = 32
+AT_ONCE: Final = 64
 """Questions to one provider at the same time, per worker; who comes then is told "later"."""
 ERRORS: Final = frozenset(
     {
