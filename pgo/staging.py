@@ -79,17 +79,19 @@ class Staging:
         self._names.update(named or {})
         self._room = MOST_RESOURCES - self.dossier.image.count()
         self._patient = self._patient_id(ops)
-        taken: set[object] = set()
+        taken: dict[object, Op] = {}
         sound = [op for op in ops if op.method in WRITES and op.fault is None]
         for op in sound:
             if not op.id and op.method == "DELETE":
                 continue  # its condition found nothing
             target = op.met or self._target(op)
             names = {f"{op.type}/{target}", *self._own_identifiers(op)}
-            if taken & names and not op.met:
-                op.fault = Unprocessable("two entries are the same resource", place=op.place)
+            before = next((taken[name] for name in names if name in taken), None)
+            if before is not None and not op.met:
+                later = op if self.apart else max(before, op, key=lambda one: one.index)
+                op.fault = Unprocessable("two entries are the same resource", place=later.place)
                 continue
-            taken |= names
+            taken |= dict.fromkeys(names, op)
             self._targets[op.index] = target
             if not self.apart:
                 self._names.update(names_of(op, f"{op.type}/{target}"))

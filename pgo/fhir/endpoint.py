@@ -223,6 +223,8 @@ async def _search(ask: Ask, vault: Vault) -> Reply:
         page, query = await vault.page(address.release, address.type, given["_cursor"], ask.base)
         asked = f"_cursor={quote(given['_cursor'])}"
     else:
+        if WITHIN in given:
+            raise Unsupported("this search parameter is not known", place=WITHIN)
         inside = ((WITHIN, address.within),) if address.within else ()
         query = query_of(ask, address.type, (*inside, *ask.pairs))
         page = await vault.search(query, answers.query_text((*inside, *ask.pairs)))

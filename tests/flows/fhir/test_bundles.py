@@ -334,6 +334,24 @@ def test_each_entry_of_a_batch_is_for_itself(fresh):
     assert marjan.get("Observation/oud/_history").json()["total"] == 1
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_entries_for_one_resource_the_later_is_named(fresh, turned):
+    marjan = fresh.as_()
+    known = [{"system": "http://example.nl/w", "value": "W-1"}]
+    marjan.put("Observation/w", json=fresh.weight(id="w", identifier=known))
+    search = "Observation?identifier=http://example.nl/w|W-1"
+    again = {
+        "resource": fresh.weight(identifier=known),
+        "request": {"method": "PUT", "url": search},
+    }
+    entries = [again, bare("DELETE", "Observation/w")]
+    if turned:
+        entries.reverse()
+    answer = marjan.post("", json=bundle("transaction", post(fresh.weight()), *entries))
+    assert (answer.status_code, fresh.place(answer)) == (422, "Bundle.entry[2]")
+    assert marjan.get("Observation/_history?_count=5").json()["entry"][1:] == []
+
+
 @pytest.mark.parametrize("kind", ["batch", "transaction"])
 def test_an_older_version_is_read_in_a_bundle(fresh, kind):
     marjan = fresh.as_()

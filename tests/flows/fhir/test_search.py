@@ -67,7 +67,11 @@ def test_what_belongs_to_one_resource_is_searched_below_it(fresh, release):
     sent = marjan.post(f"{home}/_search", content=b"code=8302-2&_count=2", headers=FORM)
     assert (sent.json()["total"], len(ids(sent))) == (3, 2)
     assert marjan.post(home, json=mine).status_code == 405
-    for path, status in ((f"Patient/{fresh.patient}/Organization", 400), ("Goal/g/Goal", 404)):
+    for path, status in (
+        (f"Patient/{fresh.patient}/Organization", 400),
+        ("Goal/g/Goal", 404),
+        (f"Observation?:within=Patient/{fresh.patient}", 400),
+    ):
         assert marjan.get(path).status_code == status
 
 
