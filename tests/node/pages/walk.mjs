@@ -36,6 +36,19 @@ async function press(page, wanted, key) {
   await page.waitForLoadState();
 }
 
+/** As a demo person, or at a provider that does not know us yet: then with a code we were given. */
+async function signIn(page, headings) {
+  if (!given.provider) {
+    await press(page, `button[name=persoon][value='${given.person}|']`, "Enter");
+    return;
+  }
+  await press(page, `a[href*='to-${given.provider}?']`, "Enter");
+  headings.push(await heading(page));
+  await tabTo(page, "#code");
+  await page.keyboard.type(given.miasCode);
+  await press(page, "main form button", "Enter");
+}
+
 const heading = (page) => page.locator("h1").first().innerText();
 const read = async (token) => {
   const answer = await fetch(`${given.url}/fhir/r4/Patient/${given.patient}`, {
@@ -56,7 +69,7 @@ const told = await browsing(given.chromium, { locale: "nl-NL", viewport: { width
   await page.goto(app.asking);
   headings.push(await heading(page));
   await press(page, "a.skip", "Enter");
-  await press(page, `button[name=persoon][value='${given.person}|']`, "Enter");
+  await signIn(page, headings);
   headings.push(await heading(page));
   await press(page, `a.card[href*='dossier=${given.dossier}']`, "Enter");
   headings.push(await heading(page));
