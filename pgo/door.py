@@ -259,7 +259,9 @@ class Door:
         call.said["n"] = dossier.image.n + 1
         who = {"person": caller.person, "kind": caller.kind, "org": caller.org, "app": caller.app}
         people, policy = self._parts.people, self._parts.policy.version
-        shown, texts = await projected(dossier, rules, changes, people, policy, call.at)
+        shown, texts = await projected(
+            dossier, rules, changes, people, policy, caller.person, call.at
+        )
         delta = Delta(
             dossier.image.n + 1, call.at, who, (*changes, *shown), tuple(rules), tuple(answers)
         )

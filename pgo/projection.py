@@ -15,7 +15,15 @@ import orjson
 
 from pgo.consent import moments, reading
 from pgo.consent.categories import is_directive
-from pgo.consent.fhir_out import Named, Tree, consent_id, consent_of, related_person_of
+from pgo.consent.fhir_out import (
+    Named,
+    Tree,
+    consent_id,
+    consent_of,
+    ending_of,
+    related_person_of,
+)
+from pgo.consent.fhir_systems import ENDINGS
 from pgo.consent.model import Grant, Level
 from pgo.consent.words import summary
 from pgo.dossier.image import Image, Row
@@ -25,7 +33,7 @@ from pgo.errors import PgoError, Unprocessable
 from pgo.fhir import index, text, written
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
-from pgo.moment import micros
+from pgo.moment import instant, micros
 from pgo.world import SUBJECT, People
 
 RELEASE: Final[Release] = "r4"
@@ -34,6 +42,7 @@ _KINDS: Final = {"Consent": "grant", "RelatedPerson": "relation"}
 _CATEGORIES: Final = {
     "Consent": ("toestemmingen",),
     "RelatedPerson": ("contactpersonen", "toestemmingen"),
+    "Provenance": ("toestemmingen",),
 }
 Made = tuple[list[Change], dict[bytes, bytes]]
 
@@ -64,7 +73,7 @@ def keep_out(
     Raises:
         Unprocessable: a rule is changed at its own address, one by one.
     """
-    if op.type not in _KINDS:
+    if op.type not in _CATEGORIES:
         return
     place = f"{op.place}.resource" if op.place else op.type
     before = image.get(rel, op.type, op.id) if op.id else None
@@ -101,12 +110,13 @@ async def projected(
     changes: Sequence[Change],
     people: People,
     policy: str,
+    by: str,
     at: int,
 ) -> Made:
-    """The changes that show these rules (`at` µs), and their sealed texts.
+    """The changes that show these rules, made by a person (`by`) at `at` µs; their sealed texts.
 
     All are shown anew with the first Patient, who gives his id to what refers to him, and those
-    that are not shown yet come along.
+    that are not shown yet come along. A grant that ends gets a Provenance: by whom, and when.
     """
     if not any(rule.kind in {*TYPES, "subject"} for rule in rules) and not _first(dossier, changes):
         return [], {}
@@ -117,11 +127,39 @@ async def projected(
         for (kind, id_), value in found.changed.items()
         if renewed or _stale(dossier.image, rules, kind, id_)
     }
-    known = await _named(wanted, found, people, policy)
+    known = await _named(wanted, found, people, policy, by)
     made: Made = ([], {})
     for (kind, id_), value in wanted.items():
-        _write(dossier, made, kind, id_, _tree(kind, id_, value, known), value, at)
+        shown = _Shown(kind, consent_id(id_), _tree(kind, id_, value, known), value or {})
+        _write(dossier, made, TYPES[kind], shown, at)
+    for rule in rules:
+        if rule.kind == "grant" and _ends(dossier.image, rule):
+            _write(dossier, made, "Provenance", _ending(dossier, rule, by, at, known), at)
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One resource to write: of which kind of rule, its id, its tree (None: it goes), the rule."""
+
+    kind: str
+    name: str
+    tree: Tree | None
+    value: dict[str, Any]
+
+
+def _ends(image: Image, rule: Rule) -> bool:
+    """Whether this rule ends a grant that had not ended before."""
+    before = image.rule("grant", rule.id)
+    status = str((rule.value or {}).get("status", "active"))
+    return before is not None and status in ENDINGS and before.get("status") not in ENDINGS
+
+
+def _ending(dossier: Dossier, rule: Rule, by: str, at: int, known: Named) -> _Shown:
+    row = dossier.image.get(RELEASE, "Consent", consent_id(rule.id))
+    grant = _grant({"id": rule.id, **(rule.value or {})})
+    tree = ending_of(grant, 1 if row is None else row.ver + 1, by, instant(at), known)
+    return _Shown("ending", consent_id(f"einde.{rule.id}"), tree, {"by": by})
 
 
 def _first(dossier: Dossier, changes: Sequence[Change]) -> bool:
@@ -157,8 +195,9 @@ async def _named(
     found: _Rules,
     people: People,
     policy: str,
+    by: str,
 ) -> Named:
-    ids: set[str] = set()
+    ids = {by}
     for (kind, _), value in wanted.items():
         ids |= set(_mentioned(kind, value or {}))
     kinds = {}
@@ -200,24 +239,16 @@ def _tree(kind: str, id_: str, value: dict[str, Any] | None, known: Named) -> Tr
     )
 
 
-def _write(
-    dossier: Dossier,
-    made: Made,
-    kind: str,
-    id_: str,
-    tree: Tree | None,
-    value: dict[str, Any] | None,
-    at: int,
-) -> None:
+def _write(dossier: Dossier, made: Made, type_: str, shown: _Shown, at: int) -> None:
     """One version, or a deletion, unless something else has this id."""
-    type_, name = TYPES[kind], consent_id(id_)
+    tree, name, value = shown.tree, shown.name, shown.value
     before = dossier.image.get(RELEASE, type_, name)
     if before is not None and not ours(dossier.image, before) and before.live:
         return
     live = before is not None and before.live
     if tree is None and not live:
         return
-    facet = Facet(type_, _CATEGORIES[type_], author=str((value or {}).get("by", "")))
+    facet = Facet(type_, _CATEGORIES[type_], author=str(value.get("by", "")))
     ver = 1 if before is None else before.ver + 1
     if tree is None:
         made[0].append(Change(RELEASE, type_, name, ver, "DELETE", facet, digest=SHOWS_A_RULE))
@@ -231,7 +262,7 @@ def _write(
         ver=ver,
         method="PUT" if live else "POST",
         facet=facet,
-        day=_day(value or {}) if kind == "grant" else None,
+        day=_day(value) if shown.kind == "grant" else None,
         rows=index.rows(RELEASE, final, searches),
         digest=SHOWS_A_RULE,
         made=searches.mark,

@@ -173,7 +173,7 @@ def link_add(
             orgs=frozenset({found.id}),
         )
         client, waits = await link(house, caller, code)
-        return {"dossier": client, "waits": waits}
+        return {"dossier": client, **({"waits": waits} if waits else {})}
 
     show(with_house(work), as_json=as_json)
 

@@ -69,6 +69,28 @@ def consent_of(grant: Grant, known: Named, narrative: str = "") -> Tree:
     return _filled(tree)
 
 
+def ending_of(grant: Grant, version: int, by: str, at: str, known: Named) -> Tree:
+    """The Provenance of a grant's end: who ended it, when (an instant), and which version says so.
+
+    Args:
+        grant: as it is now, with a status that ends it.
+        version: of the Consent that shows the end.
+        by: the person who ended it; one who has no account is named by identifier only.
+        at: the moment, as an instant.
+        known: what the projection knows.
+    """
+    who: Tree = {"identifier": {"system": systems.PERSON, "value": by}}
+    if by == known.client or by in known.kinds:
+        who = person_reference(by, known)
+    return {
+        "resourceType": "Provenance",
+        "target": [{"reference": f"Consent/{consent_id(grant.id)}/_history/{version}"}],
+        "recorded": at,
+        "activity": _concept(systems.OPERATION, systems.ENDINGS[grant.status]),
+        "agent": [{"who": who}],
+    }
+
+
 def kind_of(grant: Grant) -> str:
     """What kind of grant it is, as a code people see."""
     if grant.effect == "deny":

@@ -28,6 +28,9 @@ ROLE, RECIPIENT = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", 
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+OPERATION = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+ENDINGS = {"inactive": "ABORT", "rejected": "CANCEL", "entered-in-error": "NULLIFY"}
+"""What was done to a grant that ended, by the status it got."""
 TYPES = "http://hl7.org/fhir/resource-types"
 
 # Logical references: who and what people and organisations are known by here.

@@ -122,6 +122,34 @@ async def test_a_revoked_grant_has_a_history(inside):
     assert first.json()["status"] == "active"
 
 
+async def test_a_revoked_grant_says_by_whom_and_no_one_rewrites_that(inside):
+    """A Provenance in the same commit, for who may see grants; the grantee is not told by it."""
+    id_ = await grant(inside, "nina")
+    path = "/fhir/r4/Provenance"
+    asked = f"{path}?target=Consent/{id_}"
+    assert (await inside.call("anna", "GET", asked)).json()["total"] == 0
+    answer = await inside.call("mo", "POST", f"{GRANTS}/{id_}/intrekken")
+    assert answer.status_code == 200, answer.text
+    (entry,) = (await inside.call("anna", "GET", asked)).json()["entry"]
+    told = entry["resource"]
+    assert told["agent"][0]["who"]["identifier"]["value"] == inside.anna.person("mo")
+    assert told["target"][0]["reference"] == f"Consent/{id_}/_history/2"
+    assert told["activity"]["coding"][0]["code"] == "ABORT"
+    raw = (await inside.call("anna", "GET", f"{path}/{told['id']}")).content
+    assert validate.validate("r4", text.parse(raw)) == ()
+    again = await inside.call("anna", "POST", f"{GRANTS}/{id_}/intrekken")
+    assert again.status_code == 200
+    assert (await inside.call("anna", "GET", asked)).json()["entry"] == [entry], "it ended once"
+    mine = f"{path}/{told['id']}"
+    forged = told | {"recorded": "2020-01-01T00:00:00Z"}
+    assert (await inside.call("anna", "PUT", mine, json=forged)).status_code == 422
+    assert (await inside.call("anna", "DELETE", mine)).status_code == 422
+    await grant(inside, "sam", categories=["afspraken"])
+    for name in ("sam", "nina"):
+        assert (await inside.call(name, "GET", mine)).status_code == 404
+    assert (await inside.call("sam", "GET", path)).json()["total"] == 0
+
+
 async def test_others_read_no_consents_but_their_own_by_its_id(inside):
     sam, nina = await grant(inside, "sam"), await grant(inside, "nina")
     no = await grant(inside, "nina", effect="deny", categories=["dagboek"])
