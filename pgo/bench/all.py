@@ -15,6 +15,7 @@ from pgo.bench.over_http import memory, read, search
 from pgo.bench.rows import Row
 from pgo.bench.signing_in import granting, proving
 from pgo.bench.stand import Stand
+from pgo.bench.stuck import hanging
 
 BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
     {
@@ -23,6 +24,7 @@ BENCHES: Final[Mapping[str, Callable[[Stand], list[Row]]]] = MappingProxyType(
         "search": search,
         "grants": granting,
         "proofs": proving,
+        "sign-ins": hanging,
         "dossier": opening,
         "import": importing,
         "decide": deciding,

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, Self, TypeVar, cast
 
 import orjson
@@ -126,6 +127,11 @@ class Stand:
             self._guarded = self._serve(["pgo", "serve"], "/health/ready")
         return self._guarded
 
+    def server(self, **more: str) -> Server:
+        """`pgo serve` with one worker on the demo families, and settings besides the usual."""
+        self.families()
+        return self._serve(["pgo", "serve"], "/health/ready", more)
+
     def bare(self, answers: Mapping[str, bytes]) -> Server:
         """The yardstick with one more set of answers by name; started anew for a new set."""
         folder = self.folder / "bare"
@@ -138,10 +144,12 @@ class Stand:
         self._bare = self._serve(["pgo.bench.bare", str(folder)], f"/{first}")
         return self._bare
 
-    def _serve(self, module: list[str], ready: str) -> Server:
+    def _serve(
+        self, module: list[str], ready: str, more: Mapping[str, str] = MappingProxyType({})
+    ) -> Server:
         port = _free_port()
         environment = {name: v for name, v in os.environ.items() if not name.startswith("PGO_")}
-        chosen = self._environment("pgo") | {"PORT": str(port), "WORKERS": "1"}
+        chosen = self._environment("pgo") | {"PORT": str(port), "WORKERS": "1", **more}
         chosen["ISSUER"] = f"http://127.0.0.1:{port}"
         environment |= {f"PGO_{name}": value for name, value in chosen.items()}
         with (self.folder / f"{port}.log").open("wb") as log:
