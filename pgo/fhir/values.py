@@ -20,6 +20,8 @@ from pgo.fhir.words import fold, words_of
 Edges = tuple[Decimal, Decimal]
 
 PREFIXES: Final = frozenset({"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"})
+_SIGNS: Final = {">=": "ge", "<=": "le", ">": "gt", "<": "lt"}
+"""As fhirclient still sends them; FHIR has letters since DSTU2."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/]", re.ASCII)
@@ -210,7 +212,10 @@ def _reference(text: str, base: str) -> Reference:
 
 
 def _prefixed(text: str) -> tuple[str, str]:
-    return (text[:2], text[2:]) if text[:2] in PREFIXES else ("eq", text)
+    if text[:2] in PREFIXES:
+        return text[:2], text[2:]
+    sign = next((sign for sign in _SIGNS if text.startswith(sign)), "")
+    return (_SIGNS[sign], text[len(sign) :]) if sign else ("eq", text)
 
 
 def _moment(text: str, _base: str) -> Moment:
