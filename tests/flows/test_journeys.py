@@ -7,17 +7,21 @@ is moved, everything else is as it is served.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
+from joserfc.jwk import ECKey
 
+from pgo import life
 from pgo.consent import fhir_systems as systems
 from pgo.evidence import Evidence
+from pgo.oauth.clients import Provider
+from pgo.oauth.tokens import Grant
 from pgo.office import Office, new_client
-from pgo.registry import Account
+from pgo.registry import Account, Organisation
 from pgo.shared import patient_id
 
 OBSERVATION = {
@@ -43,9 +47,23 @@ class Story:
         made = Account(id_, id_.capitalize(), birth="1980-01-01", kind=kind, **more)
         await self.inside.house.registry.keep_account(made)
 
-    async def leaves(self, id_: str, *, teams: tuple[str, ...]) -> None:
-        """Somebody's teams change, as his organisation says."""
-        await self.inside.house.registry.change(Account, id_, lambda one: replace(one, teams=teams))
+    async def team(self, org: str, name: str, *people: str) -> None:
+        """A provider's own system says who is in its team now."""
+        key = ECKey.generate_key("P-256", {"use": "sig", "kid": "k"}).as_dict(private=False)
+        house = self.inside.house
+        await house.registry.keep_organisation(Organisation(org, org))
+        provider = Provider(client_id=f"sys-{org}", name=org, id=org, jwks={"keys": [key]})
+        await house.registry.keep_provider(provider)
+        kept, hour = await house.registry.provider(f"sys-{org}"), house.tokens.now() + 3600
+        grant = Grant(
+            kept.client_id, "systeem", org, kept.client_id, "", ("system/*.cruds",), "",
+            "substantieel", "", kept.generation, 0, hour, hour,
+        )  # fmt: skip
+        issued = await house.tokens.issue(grant)
+        headers = {"Authorization": f"Bearer {issued.access}"}
+        sent = {"naam": name, "leden": list(people)}
+        answer = await self.inside.http.put(f"/teams/{name}", headers=headers, json=sent)
+        assert answer.status_code == 200, answer.text
 
     async def dossier(self, client: str, birth: str, *relations: dict[str, Any], **facts) -> None:
         """A dossier for a client, whose representatives have shown their evidence."""
@@ -109,6 +127,23 @@ class Story:
         told: dict[str, Any] = answer.json()
         return told
 
+    async def invites(self, who: str, client: str, guest: str, **sent: Any) -> dict[str, Any]:
+        """Somebody invites, and the guest accepts with the code."""
+        answer = await self.call(who, "POST", client, "/uitnodigingen", json=sent)
+        assert answer.status_code == 201, answer.text
+        code, headers = {"code": answer.json()["code"]}, await self.token(guest)
+        answer = await self.inside.http.post("/uitnodigingen/aannemen", json=code, headers=headers)
+        assert answer.status_code < 300, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def messages(self, who: str, client: str, asked: str = "") -> dict[str, Any]:
+        """What somebody is told about a dossier."""
+        answer = await self.call(who, "GET", client, f"/berichten{asked}")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
     async def ends(self, who: str, client: str, grant: str) -> int:
         """Somebody tries to end a grant."""
         path = f"/toestemmingen/{grant}/intrekken"
@@ -154,8 +189,8 @@ async def fenna(story: Story) -> None:
     for name in ("marjan", "joost", "bram"):
         await story.person(name)
     await story.person("samira", "copiloot", orgs=("coophulp",))
-    for name, teams in (("anke", ("nacht",)), ("bo", ())):
-        await story.person(name, "zorgverlener", orgs=("thuiszorg",), teams=teams)
+    for name in ("anke", "bo"):
+        await story.person(name, "zorgverlener", orgs=("thuiszorg",))
     await story.person("lot", "zorgverlener", orgs=("logeerhuis",), teams=("weekend",))
     parents = [parent | {"person": name} for name in ("marjan", "joost")]
     await story.dossier("fenna", "2016-09-12", *parents, wilsonbekwaam=True)
@@ -167,16 +202,24 @@ async def test_journey_1_marjan_shares_writes_together_and_keeps_the_reins(story
 
     # 7: the copiloot sees the dossier from the answer on, and her grant is told in plain words
     assert await story.sees("samira", "fenna", plan) == 404
-    kept = await story.gives(
-        "marjan", "fenna", to_who="samira", preset="copiloot-standaard", to="2028-03-02"
+    kept = await story.invites(
+        "marjan", "fenna", "samira", preset="copiloot-standaard", to="2028-03-02"
     )
+    assert kept["status"] == "active"
     assert await story.sees("samira", "fenna", plan) == 200
-    told = (await story.call("marjan", "GET", "fenna", "/toestemmingen")).text
-    assert "Samira" in told
-    assert "2 maart 2028" in told
+    (told,) = (await story.call("marjan", "GET", "fenna", "/toestemmingen")).json()["grant"]
+    assert told["samenvatting"].startswith("Samira (copiloot) mag")
+    assert "tot 2 maart 2028" in told["samenvatting"]
+    assert "Niet: " in told["samenvatting"]
+
+    await story.team("thuiszorg", "nachtzorg", "anke")
 
     # 8: father, night nurse and copiloot write; nobody writes over another's text
-    night = {"to_who": "team:nacht", "effect": "permit", "categories": ["berichten", "behandeling"]}
+    night = {
+        "to_who": "team:nachtzorg",
+        "effect": "permit",
+        "categories": ["berichten", "behandeling"],
+    }
     await story.gives("marjan", "fenna", **night, actions=["lezen", "toevoegen", "wijzigen"])
     entries = {
         who: await story.writes(who, "fenna", entry(f"Van {who}"))
@@ -200,8 +243,7 @@ async def test_journey_1_marjan_shares_writes_together_and_keeps_the_reins(story
         who: (await story.inside.http.get(url, headers=tokens[who])).status_code for who in tokens
     }
     assert at == {"anke": 200, "bo": 404}
-    await story.leaves("anke", teams=())
-    await story.leaves("bo", teams=("nacht",))
+    await story.team("thuiszorg", "nachtzorg", "bo")
     at = {
         who: (await story.inside.http.get(url, headers=tokens[who])).status_code for who in tokens
     }
@@ -254,6 +296,13 @@ async def test_journey_1_growing_up_succession_and_death(story):
     care = await story.writes("marjan", "fenna", VISIT)
     diary = await story.writes("marjan", "fenna", note("dagboek", "Fenna lachte"))
     kept = await story.gives("marjan", "fenna", to_who="samira", preset="copiloot-standaard")
+
+    # 16: told half a year before, once
+    story.clock(2034, 3, 13)
+    assert await life.run(story.inside.house, alone=False) >= 1
+    assert await life.run(story.inside.house, alone=False) == 0
+    told = (await story.messages("marjan", "fenna"))["berichten"]
+    assert any("18 jaar" in one["tekst"] for one in told)
 
     # 16: the day before and the day of her 18th birthday; nothing is widened, lost or locked out
     story.clock(2034, 9, 11, 21, 59, 59)
@@ -319,8 +368,8 @@ async def test_journey_2_samira_sees_exactly_her_families(story):
     answer = await story.inside.http.get("/dossiers", headers=await story.token("samira"))
     mine = answer.json()["dossiers"]
     assert len(mine) == 5
-    active = {one["client"] for one in mine if not one.get("dormant")}
-    assert {story.dossiers[name] for name in FAMILIES[:4]} <= active
+    dormant = {one["client"]: one["dormant"] for one in mine}
+    assert dormant == {story.dossiers[name]: name == "vijf" for name in FAMILIES}
     assert story.dossiers["zes"] not in answer.text
     assert [await story.sees("samira", name, visits[name]) for name in FAMILIES] == [200] * 4 + [
         404
@@ -361,6 +410,8 @@ async def test_journey_2_samira_sees_exactly_her_families(story):
     assert answer.status_code in {403, 404}
     assert await story.sees("samira", "een", result) == 404
     assert "Samira" in await story.looked("ouder-een", "een")
+    told = (await story.messages("ouder-een", "een"))["berichten"]
+    assert "geweigerd" in [one["soort"] for one in told]
 
     # 17: one family stops mid-session; the others do not notice
     token = await story.token("samira", "drie")
@@ -475,6 +526,11 @@ async def test_journey_3_what_his_mentor_gives_and_what_ruud_changes(story):
     hers = await story.gives("anja", "ruud", **wanted)
     assert await story.sees("huisarts", "ruud", care) == 200
     assert "Huisarts" in (await story.call("ruud", "GET", "ruud", "/toestemmingen")).text
+    told = (await story.messages("ruud", "ruud", "?taal=eenvoudig"))["berichten"]
+    assert "Iemand nieuw mag meekijken." in [one["tekst"] for one in told]
+    money = {"effect": "permit", "to_who": "zus", "categories": ["financieel"]}
+    answer = await story.call("anja", "POST", "ruud", "/toestemmingen", json=money)
+    assert answer.status_code == 403, "who has nothing to give, gives nothing"
 
     # 12: research needs both; one no wins
     hresch = {"to_who": "huisarts", "purposes": ["HRESCH"], "categories": ["behandeling"]}
@@ -489,14 +545,19 @@ async def test_journey_3_what_his_mentor_gives_and_what_ruud_changes(story):
     assert await story.sees("sil", "ruud", message) == 404
     assert await story.sees("tess", "ruud", message) == 200
 
-    # 15: the mandate ends; what she gave stays, what Ruud may stays
+    # 15: the mandate ends; what she gave stays and is looked at again, what Ruud may stays
     story.clock(2026, 8, 31, 21, 59, 59)
+    await life.run(story.inside.house, alone=False)
     assert await story.sees("anja", "ruud", care) == 200
     story.clock(2026, 8, 31, 22)
     assert await story.sees("anja", "ruud", care) == 404
     assert await story.sees("huisarts", "ruud", care) == 200
     assert await story.sees("ruud", "ruud", care) == 200
     assert hers["id"] in (await story.call("ruud", "GET", "ruud", "/toestemmingen")).text
+    assert await life.run(story.inside.house, alone=False) >= 1
+    news = await story.messages("ruud", "ruud")
+    assert hers["id"] in news["opnieuw_kijken"]
+    assert any("Kijk opnieuw" in one["tekst"] for one in news["berichten"])
 
     # 11 and 16: his sister never saw a thing; he can read who did
     assert await story.sees("zus", "ruud", care) == 404
