@@ -18,7 +18,9 @@ _ANSWER = (
     b"etag, last-modified, location, content-location, retry-after, www-authenticate, "
     b"x-request-id, dpop-nonce"
 )
-_PAGES = ("/oauth/authorize", "/oauth/sign-in", "/oauth/consent", "/mijn")
+_FOR_APPS = frozenset(
+    f"/oauth/{name}" for name in ("token", "par", "revoke", "introspect", "userinfo", "jwks")
+)
 
 
 def registered_origins(registry: Registry) -> Origins:
@@ -44,7 +46,7 @@ class Cors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         origin = _header(scope, b"origin") if scope["type"] == "http" else b""
-        if not origin or scope["path"].startswith(_PAGES):
+        if not origin or is_page(scope["path"]):
             await self._app(scope, receive, send)
             return
         known = origin.decode("latin-1") in await self._origins_of()
@@ -61,6 +63,12 @@ class Cors:
             await send(message)
 
         await self._app(scope, receive, told)
+
+
+def is_page(path: str) -> bool:
+    """Whether people look at this address themselves: all of /oauth that is not for apps, too."""
+    own = path == "/mijn" or path.startswith("/mijn/apps")
+    return own or (path.startswith("/oauth/") and path not in _FOR_APPS)
 
 
 def _fields(origin: bytes) -> list[tuple[bytes, bytes]]:

@@ -146,7 +146,7 @@ def _let_in(running, record):
 @pytest.mark.parametrize("way", ["a demo person", "a provider"])
 def test_a_person_goes_all_the_way_by_keyboard(node, people, way):
     provider = "" if way == "a demo person" else "makelaar"
-    told = json.loads(node("pages/walk.mjs", people.told(provider=provider)))
+    told = json.loads(node("pages/walk.mjs", people.told(provider=provider), seconds=120))
     assert told["headings"] == [
         "Hoe wilt u inloggen?",
         *(["Wij kennen u nog niet"] if provider else []),

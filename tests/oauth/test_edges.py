@@ -195,10 +195,28 @@ async def test_another_origin_gets_no_permission(world, origin):
     assert "Origin" in answer.headers["vary"]
 
 
-@pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/sign-in", "/oauth/consent"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/oauth/authorize",
+            "/oauth/sign-in",
+            "/oauth/consent",
+            "/oauth/sessions",
+            "/oauth/error",
+        ),
+        *("/oauth/passkeys", "/oauth/anything-new", "/mijn", "/mijn/apps", "/mijn/apps/stoppen"),
+    ],
+)
 async def test_pages_have_no_cors(world, path):
     answer = await world.http.get(path, headers={"origin": "https://app.example"})
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/mijn/berichten", "/mijn/meldingen", "/oauth/userinfo"])
+async def test_apps_in_a_browser_may_call_what_is_for_apps(world, path):
+    answer = await world.http.get(path, headers={"origin": "https://app.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// One person, with a keyboard only: from an app's question to reading, and to taking it back.
+// One person, with a keyboard only and no JavaScript: from an app's question to reading, and to taking it back.
 
 import { appOn, browsing } from "./chromium.mjs";
 
@@ -61,7 +61,7 @@ const search = async (token, type) => {
   return answer.status;
 };
 
-const told = await browsing(given.chromium, { locale: "nl-NL", viewport: { width: 360, height: 700 } }, async (context) => {
+const told = await browsing(given.chromium, { javaScriptEnabled: false, locale: "nl-NL", viewport: { width: 360, height: 700 } }, async (context) => {
   const scope = "launch/patient patient/Patient.rs patient/Observation.rs patient/Condition.rs offline_access";
   const app = await appOn(given.port, given.url, given.clientId, scope);
   const page = context.pages()[0];
