@@ -198,7 +198,7 @@ class Vault(Door):
             self.because_of(call, verdict, rows)
             end = start + len(places)
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept.rest) else ""
-            total = self.total(verdict, query)
+            total = 0 if query.total == "none" else self.total(verdict, query)
         return Page(tuple(found), total, more), query
 
     async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Place]) -> str:

@@ -250,6 +250,10 @@ def test_a_page_shows_nothing_more_of_what_was_closed_meanwhile(fresh, weights):
 
 def test_a_total_can_be_left_out_or_be_all_that_is_asked(weights):
     assert "total" not in weights.get("Observation?_total=none").json()
+    first = weights.get("Observation?_total=none&_count=3")
+    second = weights.get(link(first, "next"))
+    assert "total" not in second.json()
+    assert ids(second) == [f"Observation/w{n}" for n in (3, 4, 5)]
     for query in ("_summary=count", "_count=0", "_summary=count&status=final"):
         body = weights.get(f"Observation?{query}").json()
         assert body["total"] == (4 if "status" in query else 7)
