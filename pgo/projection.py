@@ -38,6 +38,7 @@ from pgo.world import SUBJECT, People
 
 RELEASE: Final[Release] = "r4"
 TYPES: Final = {"grant": "Consent", "relation": "RelatedPerson"}
+_END: Final = "einde."
 _KINDS: Final = {"Consent": "grant", "RelatedPerson": "relation"}
 _CATEGORIES: Final = {
     "Consent": ("toestemmingen",),
@@ -80,6 +81,8 @@ def keep_out(
     if before is not None and ours(image, before) and (all_ or sees(before)):
         where = "a Consent by itself" if op.type == "Consent" else "the relations of the dossier"
         raise Unprocessable(f"this shows a rule; change it by {where}", place=place)
+    if op.type == "Provenance" and op.id.startswith(_END) and not all_:
+        raise Unprocessable("this id is for the end of a grant", place=f"{place}.id")
     sent = op.type == "Consent" and op.tree is not None and not all_
     if sent and not is_directive(rel, op.tree or {}):
         raise Unprocessable("a grant is sent as a Consent in R4, by itself", place=place)
@@ -159,7 +162,7 @@ def _ending(dossier: Dossier, rule: Rule, by: str, at: int, known: Named) -> _Sh
     row = dossier.image.get(RELEASE, "Consent", consent_id(rule.id))
     grant = _grant({"id": rule.id, **(rule.value or {})})
     tree = ending_of(grant, 1 if row is None else row.ver + 1, by, instant(at), known)
-    return _Shown("ending", consent_id(f"einde.{rule.id}"), tree, {"by": by})
+    return _Shown("ending", consent_id(f"{_END}{rule.id}"), tree, {"by": by})
 
 
 def _first(dossier: Dossier, changes: Sequence[Change]) -> bool:

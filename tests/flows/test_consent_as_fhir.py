@@ -150,6 +150,25 @@ async def test_a_revoked_grant_says_by_whom_and_no_one_rewrites_that(inside):
     assert (await inside.call("sam", "GET", path)).json()["total"] == 0
 
 
+async def test_nobody_is_there_before_the_provenance_of_an_end(inside):
+    """Its id can be known beforehand; who writes there first would keep the end from being told."""
+    id_ = await grant(inside, "nina")
+    name = f"einde.{id_}"
+    tree = {
+        "resourceType": "Provenance",
+        "id": name,
+        "target": [{"reference": f"Consent/{id_}"}],
+        "recorded": "2026-01-01T00:00:00Z",
+        "agent": [{"who": {"display": "Iemand"}}],
+    }
+    answer = await inside.call("anna", "PUT", f"/fhir/r4/Provenance/{name}", json=tree)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["issue"][0]["expression"] == ["Provenance.id"]
+    assert (await inside.call("anna", "POST", f"{GRANTS}/{id_}/intrekken")).status_code == 200
+    told = await inside.call("anna", "GET", f"/fhir/r4/Provenance/{name}")
+    assert told.json()["agent"][0]["who"]["identifier"]["value"] == inside.anna.person("anna")
+
+
 async def test_others_read_no_consents_but_their_own_by_its_id(inside):
     sam, nina = await grant(inside, "sam"), await grant(inside, "nina")
     no = await grant(inside, "nina", effect="deny", categories=["dagboek"])
