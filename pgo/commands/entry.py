@@ -12,10 +12,10 @@ import typer
 
 from pgo.commands.dossier import Approval, Operator
 from pgo.commands.frame import AsJson, show, with_house
-from pgo.errors import BadValue, Conflict, NotFound
+from pgo.errors import BadValue, NotFound
 from pgo.house import House
+from pgo.oauth import means
 from pgo.oauth.id_token import Refused, pseudonym
-from pgo.oauth.means import AllMeans
 from pgo.oauth.recovery import make_entry_code
 from pgo.oauth.signing import Signing
 from pgo.office import approved_by
@@ -88,12 +88,7 @@ def link(
             raise BadValue("this is no pseudonym", place="--subject") from wrong
         signing = Signing(house.store, house.registry_box, lambda: now)
         post = await signing.subject(f"provider {issuer}", sound)
-        means = AllMeans(house.store, house.registry_box)
-        if not await means.point("provider", post, id_):
-            raise Conflict("this pseudonym is linked already; unlink it first", place="--subject")
-        await means.change(
-            id_, lambda mine: replace(mine, links=(*mine.links, f"{provider}|{post}"))
-        )
+        await means.link(means.AllMeans(house.store, house.registry_box), id_, provider, post)
         await _note(house, operator, id_)
         return {"account": id_, "provider": provider}
 
@@ -105,12 +100,12 @@ def unlink(id_: Person, provider: ProviderName, as_json: AsJson = False) -> None
 
     async def work(house: House) -> dict[str, str]:
         await _note(house, "beheer", id_)
-        means = AllMeans(house.store, house.registry_box)
-        before = await means.of(id_)
+        book = means.AllMeans(house.store, house.registry_box)
+        before = await book.of(id_)
         gone = [one for one in before.links if one.partition("|")[0] == provider]
         for one in gone:
-            await means.take_down("provider", one.partition("|")[2])
-        await means.change(
+            await book.take_down("provider", one.partition("|")[2])
+        await book.change(
             id_,
             lambda mine: replace(mine, links=tuple(o for o in mine.links if o not in gone)),
         )
@@ -125,8 +120,8 @@ def out(id_: Person, as_json: AsJson = False) -> None:
     async def work(house: House) -> dict[str, str]:
         await _account(house, id_)
         await _note(house, "beheer", id_)
-        means = AllMeans(house.store, house.registry_box)
-        await means.change(id_, lambda mine: replace(mine, sessions=()))
+        book = means.AllMeans(house.store, house.registry_box)
+        await book.change(id_, lambda mine: replace(mine, sessions=()))
         await house.registry.end_tokens_of_person(id_)
         return {"signed out": id_}
 

@@ -11,16 +11,16 @@ from typing import Final
 import orjson
 from fastapi import Request, Response
 
-from pgo.errors import BadRequest, Conflict, Forbidden, Incident, NotFound, Unavailable
+from pgo.errors import BadRequest, Forbidden, Incident, NotFound, Unavailable
 from pgo.oauth.arriving import NOT_HERE, Arrival, Arriving
 from pgo.oauth.browser import own_form
 from pgo.oauth.flow import LIVES, Step
 from pgo.oauth.forms import query_of
 from pgo.oauth.id_token import Identity, Refused
-from pgo.oauth.means import Means
+from pgo.oauth.means import link
 from pgo.oauth.network import network_of
 from pgo.oauth.providers import Errand, providers_of
-from pgo.oauth.recovery import looks_like_entry, spend_entry_code
+from pgo.oauth.recovery import spend_entry_code
 from pgo.oauth.tokens import digest
 
 _ERRAND: Final = "errand"
@@ -124,32 +124,20 @@ class AtProvider:
         """Take the code: from now on this pseudonym is of that account."""
         form = await own_form(request)
         step = await self._on.checked(request, form)
-        post, way = step.flow.unlinked, step.flow.way
+        post, way, parts = step.flow.unlinked, step.flow.way, self._on.parts
+        code = form.get("code", "")
         if not post:
             raise Forbidden(NOT_HERE)
-        self._on.parts.count("sign-in-network", network_of(request))
+        parts.count("sign-in-network", network_of(request))
         try:
-            person = await self._entered(form.get("code", ""))
+            person = await spend_entry_code(parts.store, parts.box, code, parts.tokens.now())
         except Forbidden:
             await self._on.note("", step.flow, outcome="refused", detail="code")
             return self._link_page(request, step, "link.wrong")
-        if not await self._on.means.point("provider", post, person):
-            raise Conflict("This sign-in was linked a moment ago.")
-        await self._on.means.change(person, lambda mine: _with_link(mine, f"{way}|{post}"))
+        await link(self._on.means, person, way, post)
         await self._on.parts.note("oauth.means", person=person, detail=f"link:{way}")
         arrival = Arrival(person, step.flow.loa, way, step.flow.signed_in)
         return await self._on.arrived(request, step, arrival)
-
-    async def _entered(self, code: str) -> str:
-        if looks_like_entry(code):
-            parts = self._on.parts
-            try:
-                return await spend_entry_code(parts.store, parts.box, code, parts.tokens.now())
-            except Forbidden:
-                person = await parts.invited(code)
-                if person:
-                    return person
-        raise Forbidden("This code is not good.")
 
     def _link_page(self, request: Request, step: Step, warning: str = "") -> Response:
         if not step.flow.unlinked:
@@ -169,10 +157,6 @@ def _single(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if len(dict(pairs)) < len(pairs):
         raise BadRequest("A parameter stands there more than once.")
     return dict(pairs)
-
-
-def _with_link(means: Means, link: str) -> Means:
-    return replace(means, links=(*means.links, link))
 
 
 def _place(kept: str) -> bytes:

@@ -119,6 +119,29 @@ class AllMeans:
         )  # fmt: skip
 
 
+async def link(all_means: AllMeans, person: str, provider: str, post: str) -> None:
+    """Say that a provider's pseudonym, by the name of its signpost, is this account's.
+
+    The list of links comes first: a signpost that is up can always be found again, to take it down.
+
+    Raises:
+        errors.Conflict: it is somebody's already.
+    """
+    mine = f"{provider}|{post}"
+    await all_means.change(person, lambda means: replace(means, links=(*means.links, mine)))
+    if not await all_means.point("provider", post, person):
+        await all_means.change(person, lambda means: _without_link(means, mine))
+        raise Conflict("This sign-in is linked already.")
+
+
+def _without_link(means: Means, link_: str) -> Means:
+    """The means after one of these links, when it is there more than once, is gone."""
+    links = list(means.links)
+    if link_ in links:
+        links.remove(link_)
+    return replace(means, links=tuple(links))
+
+
 def without_session(means: Means, id_: str) -> Means:
     """The means after one session ended."""
     return replace(means, sessions=tuple(one for one in means.sessions if one.id != id_))

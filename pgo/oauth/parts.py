@@ -62,14 +62,6 @@ FhirUserOf = Callable[[str, str], Awaitable[str]]
 """(account id, dossier or "") to the address of the person's own resource; "" without one."""
 
 
-Invited = Callable[[str], Awaitable[str]]
-"""Code of an invitation to the account it makes; "" when the code is not good."""
-
-
-async def _nobody_is_invited(_: str) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything the routes need.
@@ -78,7 +70,6 @@ class Parts:
         issuer: public address without a last slash; https, or http on a loopback address.
         development_login: offer the page that lists the demo people.
         ways: how else people sign in.
-        invited: the account a family's invitation opens for whoever holds its code, or "".
         count: takes one from a named limit of somebody, or raises TooMany.
         known: whether the search restrictions in scopes are searches of our FHIR releases.
         proofs, signing, keysets: checks of possession, our own keys, keys of clients.
@@ -96,7 +87,6 @@ class Parts:
     fhir_user_of: FhirUserOf
     development_login: bool = False
     ways: Ways = field(default_factory=Ways)
-    invited: Invited = _nobody_is_invited
     known: Callable[[Cap], bool] = lambda _: True
     count: Callable[[str, str], None] = lambda _limit, _who: None
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))

@@ -185,12 +185,13 @@ class Passkeys:
         return passkey
 
     async def _keep(self, person: str, passkey: Passkey) -> None:
-        means = await self._means.of(person)
-        if len(means.passkeys) >= MOST_KEYS:
-            raise Conflict("There are ten passkeys already.")
         if not await self._means.point("passkey", digest(passkey.id), person):
             raise Conflict("This passkey is in use.")
-        await self._means.change(person, _with(passkey))
+        try:
+            await self._means.change(person, _with(passkey))
+        except Conflict:
+            await self._means.take_down("passkey", digest(passkey.id))
+            raise
 
     async def remove(self, person: str, id_: str) -> None:
         """Take a key away; one that is not this person's is left alone."""
@@ -254,7 +255,12 @@ def _with_handle(handle: bytes) -> Callable[[Means], Means]:
 
 
 def _with(passkey: Passkey) -> Callable[[Means], Means]:
-    return lambda means: replace(means, passkeys=(*means.passkeys, passkey))
+    def edit(means: Means) -> Means:
+        if len(means.passkeys) >= MOST_KEYS:
+            raise Conflict("There are ten passkeys already.")
+        return replace(means, passkeys=(*means.passkeys, passkey))
+
+    return edit
 
 
 def _without(id_: str) -> Callable[[Means], Means]:
