@@ -94,8 +94,8 @@ class Mine:
         app = form.get("app", "")
         if app not in {one.app for one in await self._permitted.of(session.person)}:
             raise NotFound("There is no such app.")
-        await self._parts.note("oauth.revoke", person=session.person, app=app, detail="withdrawn")
         await self._permitted.withdraw(session.person, app)
+        await self._parts.note("oauth.revoke", person=session.person, app=app, detail="withdrawn")
         return self._look.onward(f"../apps?gestopt={app}")
 
     async def answer(

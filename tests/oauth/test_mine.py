@@ -159,6 +159,15 @@ async def test_nobody_stops_the_app_of_somebody_else(world):
     assert await world.works(answer["access_token"])
 
 
+async def test_an_app_is_stopped_even_when_that_cannot_be_written_down(world):
+    answer = await world.token()
+    page = await world.http.get("/mijn/apps")
+    world.pen_broken = True
+    form = world.hidden(page) | {"app": "app"}
+    assert (await world.http.post("/mijn/apps/stoppen", data=form)).status_code == 503
+    assert not await world.works(answer["access_token"])
+
+
 async def test_access_that_cannot_be_listed_is_not_given(world, monkeypatch):
     code = await world.code()
 

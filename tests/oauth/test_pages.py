@@ -235,6 +235,29 @@ async def test_what_was_ticked_stays_ticked_when_something_is_missing(world):
     assert page.xpath("//*[@role='alert']/@autofocus")
 
 
+async def test_a_question_that_waited_too_long_ends_on_a_page(world):
+    asked, page = await world.ask(), await world.to_consent()
+    world.clock.later(seconds=601)
+    answers = [
+        await world.http.get(page.url),
+        await world.decide(page),
+        await world.http.post("/oauth/sign-in", data=world.hidden(asked) | {"persoon": "mia|"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 403
+        assert "Deze pagina is te oud" in answer.text
+        assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["style.css", "pictograms.svg"])
+async def test_files_of_pages_may_be_kept_but_do_nothing(world, path):
+    answer = await world.http.get(f"/oauth/{path}")
+    assert answer.headers["cache-control"] == "public, max-age=3600"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/consent", "/mijn", "/mijn/apps"])
 async def test_other_methods_change_nothing_and_show_nothing(world, method, path):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pgo.oauth.look import FAULTS, SHOWN
-from pgo.oauth.scopes import CONTEXT
+from pgo.oauth.scopes import CONTEXT, cap_of
 from pgo.oauth.texts import DUTCH, TONGUES, catalogue, spoken
-from pgo.oauth.wording import CATEGORIES, LAUNCH
+from pgo.oauth.wording import CATEGORIES, LAUNCH, sentence
 from pgo.registry import KINDS
 
 OAUTH = Path(__file__).resolve().parents[2] / "pgo/oauth"
@@ -142,6 +142,18 @@ def test_a_text_without_its_places_is_an_error_and_so_is_an_unknown_one():
 )
 def test_a_page_speaks_what_was_chosen_asked_or_accepted(chosen, ui_locales, accepted, name):
     assert spoken(chosen=chosen, ui_locales=ui_locales, accepted=accepted).name == name
+
+
+@pytest.mark.parametrize("name", TONGUES)
+def test_what_a_scope_means_is_told_in_short_sentences(name):
+    types = [one for types in CATEGORIES.values() for one in types]
+    scopes = [f"{level}/{one}.cruds" for level in ("patient", "user") for one in ("*", *types)]
+    scopes.append("patient/Observation.rs?category=laboratory")
+    told = [sentence(cap_of((scope,)).reaches[0], TONGUES[name]) for scope in scopes]
+    lengths = [words(one) for text in told for one in sentences(text)]
+    assert max(lengths) <= 18
+    assert sum(lengths) / len(lengths) <= 12
+    assert not any("{" in text for text in told)
 
 
 def test_days_are_told_in_words_as_they_were_in_the_netherlands():
