@@ -179,3 +179,24 @@ def test_axe_finds_nothing_on_any_page(node, people):
     assert told["wrong"] == []
     assert set(told["seen"]) == set(PAGES)
     assert told["looks"] >= 4 * len(PAGES)
+
+
+def test_a_passkey_is_made_and_used_in_the_browser(node, start, free_port):
+    port = free_port()
+    url = f"http://localhost:{port}"  # a key belongs to a name, never to an address of numbers
+    running = start(
+        PGO_DEVELOPMENT_LOGIN="true", PGO_PASSKEY_LEVEL="substantieel",
+        PGO_PORT=str(port), PGO_ISSUER=url,
+    )  # fmt: skip
+
+    async def furnish(house):
+        await house.registry.keep_account(Account(MIA, "Mia Berg", "1980-05-01", demo=True))
+
+    running.inside(furnish)
+    given = json.dumps({"url": url, "chromium": _chromium(), "person": MIA})
+    assert json.loads(node("pages/keys.mjs", given)) == {
+        "kept": ["Mijn telefoon"],
+        "unproved": "Dit lukte niet. Probeer het opnieuw, of log anders in.",
+        "hello": "Dag Mia Berg.",
+        "refused": [],
+    }

@@ -20,7 +20,7 @@ export async function browsing(binary, options, work) {
   });
   context.setDefaultTimeout(15000);
   try {
-    await context.route((url) => url.hostname !== "127.0.0.1", (route) => route.abort());
+    await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => route.abort());
     return await work(context);
   } finally {
     await context.close();
