@@ -51,7 +51,7 @@ run: install
 	$(BIN)/pgo demo --serve
 
 test: install-dev
-	$(BIN)/python -m pytest -m 'not long'
+	$(BIN)/python -m pytest -m 'not long' -n auto --maxprocesses 4 --dist loadfile
 
 test-long: install-dev install-node install-chromium
 	$(BIN)/python -m pytest -m long
