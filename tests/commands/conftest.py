@@ -41,6 +41,7 @@ def pgo(tmp_path, monkeypatch):
     """Runs `pgo`; settings come from the environment, as for everybody."""
     for name in [name for name in os.environ if name.startswith("PGO_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/data/pgo.db")
     monkeypatch.setenv("PGO_KEY_FILE", str(tmp_path / "keys" / "pgo.key"))
     monkeypatch.setenv("COLUMNS", "100")
