@@ -16,6 +16,7 @@ import structlog
 
 from pgo.app import build
 from pgo.cli import main
+from pgo.commands import frame
 from pgo.settings import load
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Vos"}]}
@@ -41,10 +42,10 @@ def pgo(tmp_path, monkeypatch):
     """Runs `pgo`; settings come from the environment, as for everybody."""
     for name in [name for name in os.environ if name.startswith("PGO_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/data/pgo.db")
     monkeypatch.setenv("PGO_KEY_FILE", str(tmp_path / "keys" / "pgo.key"))
-    monkeypatch.setenv("COLUMNS", "100")
+    for console in (frame.out, frame.err):
+        monkeypatch.setattr(console, "width", 100)
     monkeypatch.chdir(tmp_path)
     before = structlog.get_config()
     yield lambda *arguments: _run(monkeypatch, [str(each) for each in arguments])
