@@ -123,6 +123,7 @@ _LONGEST: Final = {
 }
 _OUTCOMES: Final = frozenset((OK, REFUSED, FAILED, CRASHED))
 _ACTIONS: Final = frozenset(("", "C", "R", "U", "D", "E"))
+_EIGHT: Final = re.compile(r"\d{8}")
 _DIGITS: Final = re.compile(r"(?:(?<=%[0-9A-Fa-f]{2})|(?<!\d))\d{8,9}(?!\d)")
 
 
@@ -223,6 +224,8 @@ _name: Final = lru_cache(maxsize=1_024)(_cut)
 
 def _masked(text: str) -> str:
     """The text with every number that passes the 11-proef replaced by stars."""
+    if not _EIGHT.search(text):  # tells in a fiftieth of the time that there is none
+        return text
     return _DIGITS.sub(lambda hit: "*" * 9 if valid(hit[0]) else hit[0], text)
 
 
