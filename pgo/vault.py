@@ -255,7 +255,7 @@ class Vault(Door):
     def places(self, verdict: Verdict, query: Query) -> list[Place]:
         """Of all matches that the caller may see the rid and version, in order."""
         made = self.made(verdict, query)
-        return self.dossier.image.select(made.sql, made.args)
+        return self.dossier.places(made.sql, made.args)
 
     def made(self, verdict: Verdict, query: Query) -> searching.Statement:
         """The statement for the rid and version of all matches that the caller may see."""

@@ -12,9 +12,12 @@ from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
+from pgo.dossier.image import Image
+
 _MOST: Final = 64
 _EACH: Final = 200
 _NUMBER: Final = 40
+_PLACES: Final = 2_000
 
 
 def name_of(kind: Hashable, sql: str, args: Sequence[Any]) -> bytes:
@@ -50,3 +53,30 @@ class Asked:
     def size(self) -> int:
         """Bytes of memory it takes, about."""
         return sum(_EACH + _NUMBER * len(found) for found in self._known.values())
+
+
+def count(asked: Asked, image: Image, sql: str, args: Sequence[Any]) -> int:
+    """How many rows a statement has; not counted twice while nothing changed."""
+    n, name = image.n, name_of("count", sql, args)
+    found = asked.find(n, name)
+    if found is None:
+        [found] = image.select(f"SELECT count(*) FROM ({sql})", args)
+        asked.keep(n, name, found)
+    return found[0]
+
+
+def places(asked: Asked, image: Image, sql: str, args: Sequence[Any]) -> list[tuple[int, int]]:
+    """The (rid, version) of each row, in order; not looked up twice while nothing changed.
+
+    Within a change that is being tried the dossier is another one, without a number of its own.
+    """
+    if image.db.in_transaction:
+        return image.select(sql, args)
+    n, name = image.n, name_of("places", sql, args)
+    found = asked.find(n, name)
+    if found is not None:
+        return list(zip(found[::2], found[1::2], strict=True))
+    rows = image.select(sql, args)
+    if len(rows) <= _PLACES:
+        asked.keep(n, name, [number for row in rows for number in row])
+    return rows

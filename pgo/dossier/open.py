@@ -14,8 +14,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from pgo.dossier import cutting
-from pgo.dossier.asked import Asked, name_of
+from pgo.dossier import asked, cutting
+from pgo.dossier.asked import Asked
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
@@ -137,12 +137,11 @@ class Dossier:
 
     def count(self, sql: str, args: Sequence[Any]) -> int:
         """How many rows a statement has; not counted twice while nothing changed."""
-        n, name = self.image.n, name_of("count", sql, args)
-        found = self.asked.find(n, name)
-        if found is None:
-            [found] = self.image.select(f"SELECT count(*) FROM ({sql})", args)
-            self.asked.keep(n, name, found)
-        return found[0]
+        return asked.count(self.asked, self.image, sql, args)
+
+    def places(self, sql: str, args: Sequence[Any]) -> list[tuple[int, int]]:
+        """The (rid, version) of each row; not looked up twice while nothing changed."""
+        return asked.places(self.asked, self.image, sql, args)
 
     # --- texts ---------------------------------------------------------------------------------
 

@@ -72,3 +72,21 @@ async def test_what_is_remembered_of_observations_makes_room_as_images_do(home, 
     one.beside["lastn"] = 2_000
     await tight.open(clients[1])
     assert tight.open_clients == (clients[1],)
+
+
+async def test_a_list_is_remembered_in_order_and_not_while_a_change_is_tried(home, make):
+    client = await home.dossier()
+    await home.add(client, *(make(n) for n in range(3)))
+    dossier = await home.house.parts.dossiers.open(client)
+    asked = ("SELECT rid, ver FROM res WHERE type=? AND live ORDER BY rid DESC", ("Observation",))
+    first = dossier.places(*asked)
+    assert first == sorted(first, reverse=True)
+    assert len(first) == 3
+    dossier.image.db.execute("UPDATE res SET live=0")
+    assert dossier.places(*asked) == first
+    dossier.image.db.execute("SAVEPOINT tried")
+    assert dossier.places(*asked) == []
+    dossier.image.db.execute("RELEASE tried")
+    dossier.image.db.execute("UPDATE res SET live=1")
+    await home.add(client, make(3))
+    assert len(dossier.places(*asked)) == 4
