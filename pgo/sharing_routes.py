@@ -1,6 +1,7 @@
 """Addresses for sharing as people do it: choices, invitations, requests, proposals, reviews."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +31,7 @@ _EVENTS: Final = {
     "opvolger": "successor",
     "betwisten": "contest",
 }
+D = TypeVar("D")
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9.-]{1,128}$")]
 
 
@@ -113,6 +115,15 @@ def router(house: House, caller_of: CallerOf, refused: Refused) -> APIRouter:
     return routes
 
 
+def _each_call(kind: Callable[..., D], parts: Any) -> Callable[[str, Request, Caller], D]:
+    """Makes this kind of door for one call: of this caller, at this dossier."""
+
+    def made(client: str, request: Request, caller: Caller) -> D:
+        return kind(parts, caller, client, request=request_id(request.scope))
+
+    return made
+
+
 def _add_choices(routes: APIRouter, house: House, calling: Any) -> None:
     @routes.get("/keuzes", summary="The plain choices for sharing")
     async def choices(
@@ -146,8 +157,7 @@ def _add_choices(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_invites(routes: APIRouter, house: House, calling: Any) -> None:
-    def invites(client: str, request: Request, caller: Caller) -> Invites:
-        return Invites(house, caller, client, request=request_id(request.scope))
+    invites = _each_call(Invites, house)
 
     @routes.post("/dossiers/{client}/uitnodigingen", status_code=201, summary="Invite somebody")
     async def invited(
@@ -199,8 +209,7 @@ def _add_guests(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_requests(routes: APIRouter, house: House, calling: Any) -> None:
-    def access(client: str, request: Request, caller: Caller) -> Access:
-        return Access(house.parts, caller, client, request=request_id(request.scope))
+    access = _each_call(Access, house.parts)
 
     @routes.post("/verzoeken", status_code=202, summary="Ask for access")
     async def asked(
@@ -247,8 +256,7 @@ def _add_requests(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_proposals(routes: APIRouter, house: House, calling: Any) -> None:
-    def proposals(client: str, request: Request, caller: Caller) -> Proposals:
-        return Proposals(house.parts, caller, client, request=request_id(request.scope))
+    proposals = _each_call(Proposals, house.parts)
 
     @routes.get("/dossiers/{client}/voorstellen", summary="What waits for my yes or no")
     async def waiting(
@@ -288,8 +296,7 @@ def _add_proposals(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_dormancy(routes: APIRouter, house: House, calling: Any) -> None:
-    def proposals(client: str, request: Request, caller: Caller) -> Proposals:
-        return Proposals(house.parts, caller, client, request=request_id(request.scope))
+    proposals = _each_call(Proposals, house.parts)
 
     @routes.post("/dossiers/{client}/toestemmingen/{grant}/waakvlam", summary="Make dormant")
     async def slept(
@@ -314,8 +321,7 @@ def _add_dormancy(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_reviews(routes: APIRouter, house: House, calling: Any) -> None:
-    def reviews(client: str, request: Request, caller: Caller) -> Reviews:
-        return Reviews(house.parts, caller, client, request=request_id(request.scope))
+    reviews = _each_call(Reviews, house.parts)
 
     @routes.get("/dossiers/{client}/noodtoegang", summary="Uses of noodtoegang")
     async def listed(
@@ -337,8 +343,7 @@ def _add_reviews(routes: APIRouter, house: House, calling: Any) -> None:
 
 
 def _add_succession(routes: APIRouter, house: House, calling: Any) -> None:
-    def succession(client: str, request: Request, caller: Caller) -> Succession:
-        return Succession(house.parts, caller, client, request=request_id(request.scope))
+    succession = _each_call(Succession, house.parts)
 
     @routes.post("/dossiers/{client}/opvolger", status_code=201, summary="Name a successor")
     async def named(
