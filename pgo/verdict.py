@@ -133,17 +133,18 @@ class Verdict:
         He may when he may read `facet`, when his organisation brings records here, or when a deny
         that hits whatever has no author or date stops him there but not at some row.
         """
-        request = self.ask("lezen", self._resource(facet, "", None), anyhow=True)
         decision = self._kept.get(("knows", facet))
         if decision is None:
+            request = self.ask("lezen", self._resource(facet, "", None), anyhow=True)
             decision = self._kept[("knows", facet)] = decide(self.world, request)
         if decision.permit:
             return decision
         excluded = decision.reason == "WEIGERING_WINT"
-        permit = self._brings(request.org) or (excluded and self._sees_any())
+        permit = self._brings() or (excluded and self._sees_any())
         return replace(decision, permit=True) if permit else decision
 
-    def _brings(self, org: str) -> bool:
+    def _brings(self) -> bool:
+        org = self.ask("lezen", Resource()).org
         own = Resource(type="Patient", org=org)
         request = self.ask("toevoegen", own, anyhow=True) if org else None
         return request is not None and decide(self.world, request).permit

@@ -225,7 +225,6 @@ class Trail:
             else:
                 self.healthy = True
                 _accept(batch)
-                await asyncio.sleep(0)
 
     async def _gathered(self) -> None:
         """Let those who are nearly there come along, a moment at most: one sync is for all.
