@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pgo.audit.catalogue import EVENTS, GAP
 from pgo.audit.entry import OK, REFUSED, Entry
-from pgo.plain.clean import clean, listed, short
+from pgo.plain.clean import clean, listed
 from pgo.plain.words import (
     DATA,
     DEEDS,
@@ -39,6 +39,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TITLES: Final[Mapping[str, str]] = MappingProxyType({})
 _BY_GRANT: Final = "TOESTEMMING:"
 _BY_LAW: Final = "VERTEGENWOORDIGER:"
+_MOST: Final = 12
+"""Words in a sentence of the easy form; what does not fit goes on in a next sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,15 @@ def sentences(
             changing the dossier are left out, and so are lines that law hides until later.
         easy: short sentences, at most 12 words each.
         now: with a time zone; for "vandaag" and "gisteren", and for lines hidden until later.
-        owner: name of the client when somebody else reads; left out: "uw".
+        owner: name of the client when somebody else reads; left out: "uw". The easy form uses
+            the first name.
         reader: account id of who reads; his own lines say "U".
         titles: names of grants by id, for people.
     """
-    whose = _Reader(now.astimezone(_HERE), short(clean(owner), 1), reader, titles)
+    called = clean(owner)
+    if easy:
+        called = called.partition(" ")[0]
+    whose = _Reader(now.astimezone(_HERE), called, reader, titles)
     until = (now - _EPOCH) // timedelta(microseconds=1)
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
@@ -159,7 +165,7 @@ def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
         parts.append(f"met de app {app}")
     parts.append(_when(group))
     lines = [", ".join(parts) + ("." if times == 1 or one.outcome == OK else f", {times} keer.")]
-    return lines + _outcome(group) + _because(one, whose, 100)
+    return lines + _outcome(group) + _because(one, whose)
 
 
 def _who(entry: Entry, whose: _Reader) -> str:
@@ -183,13 +189,14 @@ def _when(group: list[Entry]) -> str:
 
 def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
     one = group[0]
-    name = short(clean(one.name), 3) or "Iemand"
     mine = bool(whose.person) and one.person == whose.person
+    name = clean(one.name) or "Iemand"
+    called = "U" if mine else " ".join(name.split()[:_IN_NAME])
     counts = _counts(group)
     told = group if len(counts) == 1 else [replace(one, categories=())]
-    filled = _filled(one, whose, _what(told, whose), _things(told), "")
-    lines = [f"{'U' if mine else name} {filled}."]
+    lines = [f"{called} {_filled(one, whose, _what(told, whose), _things(told), '')}."]
     if not mine:
+        lines += _told("De hele naam is:", name) if called != name else []
         lines += _about(one)
     lines.append(_easy_when(group, whose))
     if len(counts) > 1:
@@ -197,17 +204,45 @@ def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
         pairs = [nouns[i : i + 2] for i in range(0, len(nouns), 2)]
         lines += [f"Het ging om {listed(pair)}." for pair in pairs]
     if one.on_behalf_of:
-        lines.append(f"Dat was namens {short(clean(one.on_behalf_of_name), 5) or 'iemand anders'}.")
+        lines += _told("Dat was namens", clean(one.on_behalf_of_name) or "iemand anders")
     if app := _either(one.app_name, one.app):
-        lines.append(f"De app heet {short(app, 6)}.")
-    return lines + _outcome(group) + _because(one, whose, 6)
+        lines += _told("De app heet", app)
+    return lines + _outcome(group) + _easy_because(one, whose)
+
+
+_IN_NAME: Final = 3
+"""Words of a name in the first sentence, beside what was done."""
+
+
+def _told(lead: str, text: str) -> list[str]:
+    """A sentence that begins with `lead`; as many more as it takes to say all of `text`."""
+    said, left = [], text.split()
+    while left:
+        room = _MOST - len(lead.split())
+        said.append(f"{lead} {' '.join(left[:room])}")
+        left, lead = left[room:], "En verder:"
+    return [one if one.endswith((".", "…")) else f"{one}." for one in said]
 
 
 def _about(entry: Entry) -> list[str]:
-    role, org = short(_role(entry), 3), short(_either(entry.org_name, entry.org), 4)
-    if role and org:
-        return [f"Dit is: {role} bij {org}."]
-    return [f"Dit is: {role or org}."] if role or org else []
+    role, org = _role(entry), _either(entry.org_name, entry.org)
+    both = f"{role} bij {org}" if role and org else role or org
+    if len(f"Dit is: {both}".split()) <= _MOST:
+        return _told("Dit is:", both)
+    return _told("Dit is:", role) + _told("De organisatie heet", org)
+
+
+def _easy_because(entry: Entry, whose: _Reader) -> list[str]:
+    """The same as `_because`, with a sentence for each permission."""
+    if entry.emergency_code:
+        reason = clean(entry.emergency_reason, 300)
+        return ["Het was een noodgeval.", *_told("De reden was:", reason)]
+    named = _permissions(entry, whose) if entry.outcome == OK else []
+    if not named:
+        return _because(entry, whose)
+    first, *more = named
+    lines = _told("Hiervoor is toestemming:", first)
+    return lines + [line for one in more for line in _told("Er is ook toestemming:", one)]
 
 
 def _easy_when(group: list[Entry], whose: _Reader) -> str:
@@ -253,20 +288,25 @@ def _outcome(group: list[Entry]) -> list[str]:
     return ["Er was niets te zien."] if _deed(one) is SEARCH else []
 
 
-def _because(entry: Entry, whose: _Reader, words: int) -> list[str]:
+def _because(entry: Entry, whose: _Reader) -> list[str]:
     """On which permission, and whether it was an emergency."""
     if entry.emergency_code:
-        reason = short(clean(entry.emergency_reason, 300), words)
-        told = [f"De reden was: {reason}."] if reason else []
-        return ["Het was een noodgeval.", *told]
+        reason = clean(entry.emergency_reason, 300)
+        return ["Het was een noodgeval.", *([f"De reden was: {reason}."] if reason else [])]
     if entry.outcome != OK:
         return []
-    if entry.reason.startswith(_BY_GRANT):
-        grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
-        names = listed([_either(whose.titles.get(grant, ""), grant) for grant in grants])
-        return [f"Hiervoor is toestemming: {short(names, words)}."]
+    if named := _permissions(entry, whose):
+        return [f"Hiervoor is toestemming: {listed(named)}."]
     role = REPRESENTS.get(_means(entry).removeprefix(_BY_LAW))
     return [f"Dat mag deze persoon als {role}."] if role else []
+
+
+def _permissions(entry: Entry, whose: _Reader) -> list[str]:
+    """What the grants that were used are called; none when it was not by a grant."""
+    if not entry.reason.startswith(_BY_GRANT):
+        return []
+    grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
+    return [_either(whose.titles.get(grant, ""), grant) for grant in grants]
 
 
 def _means(entry: Entry) -> str:
@@ -280,7 +320,7 @@ def _either(name: str, id_: str) -> str:
 
 
 def _role(entry: Entry) -> str:
-    return clean(entry.role, 40) or KINDS.get(entry.kind, clean(entry.kind, 40))
+    return clean(entry.role) or KINDS.get(entry.kind, clean(entry.kind))
 
 
 def _what(group: list[Entry], whose: _Reader) -> str:

@@ -255,6 +255,44 @@ def test_in_the_easy_form_refusals_are_told_too():
     assert lines[-2:] == ("Dat mocht niet.", "Er was geen toestemming.")
 
 
+LONG = "een twee drie vier vijf zes zeven acht negen tien elf twaalf dertien veertien"
+
+
+def test_in_the_easy_form_a_long_name_goes_on_in_a_sentence_of_its_own():
+    (one,) = tell(replace(READ, name="Johanna Maria van der Velde"), easy=True)
+    assert one.lines[:2] == (
+        "Johanna Maria van bekeek uw zorgplan.",
+        "De hele naam is: Johanna Maria van der Velde.",
+    )
+
+
+def test_in_the_easy_form_each_permission_has_its_sentence():
+    titles = {"g-1": "meelezen", "g-2": LONG}
+    (one,) = tell(replace(READ, grants=("g-1", "g-2")), easy=True, titles=titles)
+    assert one.lines[-3:] == (
+        "Hiervoor is toestemming: meelezen.",
+        "Er is ook toestemming: een twee drie vier vijf zes zeven acht.",
+        "En verder: negen tien elf twaalf dertien veertien.",
+    )
+
+
+def test_for_somebody_else_the_easy_form_uses_the_first_name_and_the_full_form_all_of_it():
+    assert "het zorgplan van Fenna Maria," in text(READ, owner="Fenna Maria")
+    assert "bekeek het zorgplan van Fenna." in text(READ, owner="Fenna Maria", easy=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["name", "role", "org_name", "app_name", "on_behalf_of_name", "emergency_reason"]
+)
+def test_the_easy_form_cuts_nothing_short(name):
+    entry = replace(READ, on_behalf_of="p-9", **{name: LONG})
+    if name == "emergency_reason":
+        entry = replace(entry, emergency_code="BTG", reason="NOOD")
+    told = text(entry, easy=True)
+    assert set(LONG.split()) <= set(told.replace(".", "").split())
+    assert "…" not in told
+
+
 TYPED = st.text(st.sampled_from("ab \n\u00e9"), max_size=60)
 TEXTS = ("name", "role", "org_name", "app_name", "on_behalf_of_name", "emergency_reason")
 SHOWN = [name for name, event in EVENTS.items() if event.shown]
