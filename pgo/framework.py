@@ -75,7 +75,7 @@ async def _answered(request: Request, cause: Exception) -> Response:
 
 
 async def _unexpected(request: Request, cause: Exception) -> Response:
-    """Draws only: the exception goes on to `pgo.web.Net`, which writes it down."""
+    """Draws only: the exception goes on to `pgo.web.Front`, which writes it down."""
     del cause
     return _response(request, Incident("Something went wrong on our side."))
 

@@ -1,16 +1,17 @@
 """What every answer has in common: how an error is drawn, request ids, safe headers; no routes.
 
-Everything here is plain ASGI and has one job. `pgo.edge.wrap` puts the layers in order:
+Everything here is plain ASGI. `pgo.edge.wrap` puts the layers in order:
 
-* `Front` gives a request its id and an answer its safe headers;
-* `Net` turns whatever is raised into an answer, drawn in the form of the address that was asked:
-  OperationOutcome under FHIR, RFC 6749 under `/oauth`, problem+json (RFC 9457) elsewhere.
+* `Front` gives a request its id and an answer its safe headers, and turns whatever is raised into
+  an answer, drawn in the form of the address that was asked: OperationOutcome under FHIR, RFC 6749
+  under `/oauth`, problem+json (RFC 9457) elsewhere.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _LETTERS: Final = bytes(b"abcdefghijklmnopqrstuvwxyzABCDEF"[n % 32] for n in range(256))
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+GONE: Final = 499
+"""Status, for log and metrics, of a request that got no answer: nobody waited for it."""
 _MADE_ID: Final = 18
 _AT_ONCE: Final = 64
 _MADE: Final[deque[str]] = deque()
@@ -278,15 +281,32 @@ _PARTS: Final = frozenset(
 
 
 class Front:
-    """Gives each request an id and each answer the headers that keep it safe.
+    """The outermost layer: gives each request an id, each answer its safe headers, errors a form.
 
     An `X-Request-ID` is kept when it has the right form and does not look like a BSN or a secret.
     Header fields the application set itself stay as they are.
+
+    Nothing that is raised further in gets out but the row of its error. An exception that is not
+    ours becomes an `Incident`: its cause goes to the log only. When the answer was already under
+    way it is left unfinished, which makes the server close the connection.
+
+    Args:
+        app: what is inside.
+        settings: of the deployment.
+        ids: makes request ids.
+        ended: is told how each request ended: its scope, status (`GONE`: no answer), seconds.
+        clock: seconds.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, ids: Callable[[], str] = new_id) -> None:
-        self._app = app
-        self._ids = ids
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        ids: Callable[[], str] = new_id,
+        ended: Callable[[Scope, int, float], None] = lambda *_: None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._app, self._ids, self._ended, self._clock = app, ids, ended, clock
         strict = (b"strict-transport-security", b"max-age=31536000")
         always = [*_SAFE, *([strict] if settings.issuer.startswith("https://") else [])]
         self._plain: Headers = [*always, (b"content-security-policy", _NOTHING)]
@@ -297,17 +317,29 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = self._given(scope)
-        scope.setdefault("state", {})["request_id"] = given
-        told = (b"x-request-id", given.encode())
+        state, given, status = scope.setdefault("state", {}), self._given(scope), GONE
+        state["request_id"] = given
+        started = self._clock()
 
         async def dressed(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                own = [*message.get("headers", ()), *scope["state"].get("echo", ())]
-                message["headers"] = self._dressed(own, told)
+                status = message["status"]
+                own = [*message.get("headers", ()), *state.get("echo", ())]
+                message["headers"] = self._dressed(own, (b"x-request-id", given.encode()))
             await send(message)
 
-        await self._app(scope, receive, dressed)
+        try:
+            await self._app(scope, receive, dressed)
+        except ClientGone:
+            return
+        except Exception as cause:  # noqa: BLE001 - the last net: whatever it is, it is answered
+            error = drawn(cause, scope)
+            if status == GONE:
+                answer = answer_for(error, scope)
+                await send_answer(dressed, answer, head=scope["method"] == "HEAD")
+        finally:
+            self._ended(scope, status, self._clock() - started)
 
     def _given(self, scope: Scope) -> str:
         sent = _header(scope, b"x-request-id")
@@ -317,44 +349,15 @@ class Front:
         return text if scrub(text) == text else self._ids()
 
     def _dressed(self, own: Headers, told: tuple[bytes, bytes]) -> Headers:
-        names = {name for name, _ in own}
-        page = any(n == b"content-type" and v.startswith(b"text/html") for n, v in own)
-        ours = self._page if page else self._plain
-        if names.isdisjoint(_OWN):
+        ours, said = self._plain, False
+        for name, value in own:
+            said = said or name in _OWN
+            if name == b"content-type" and value.startswith(b"text/html"):
+                ours = self._page
+        if not said:
             return [*own, told, *ours]
-        return [*own, *(field for field in (told, *ours) if field[0] not in names)]
-
-
-class Net:
-    """Catches whatever is raised further in and answers it; nothing gets out but the error's row.
-
-    An exception that is not ours becomes an `Incident`: its cause goes to the log only. When the
-    answer was already under way it is left unfinished, which makes the server close the connection.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except ClientGone:
-            return
-        except Exception as cause:  # noqa: BLE001 - the last net: whatever it is, it is answered
-            error = drawn(cause, scope)
-            if not started:
-                await send_answer(send, answer_for(error, scope), head=scope["method"] == "HEAD")
+        kept = {name for name, _ in own}
+        return [*own, *(field for field in (told, *ours) if field[0] not in kept)]
 
 
 def drawn(cause: Exception, scope: Scope) -> PgoError:

@@ -29,7 +29,7 @@ from pgo.registry import Account, App, Organisation, Provider, Registry
 from pgo.settings import Settings
 from pgo.store import open_store
 from pgo.store.contract import Store
-from pgo.web import Front, Net
+from pgo.web import Front
 
 ISSUER = "https://pgo.example"
 CALLBACK = "https://app.example/cb"
@@ -402,7 +402,7 @@ async def world(tmp_path):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    layers = Net(Cors(app, registered_origins(registry)))
+    layers = Cors(app, registered_origins(registry))
     world.asgi = Front(layers, Settings(issuer=ISSUER))
     transport = httpx2.ASGITransport(app=world.asgi, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as world.http:

@@ -19,7 +19,7 @@ from pgo.oauth.routes import router
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.wording import lines
 from pgo.settings import Settings
-from pgo.web import Front, Net
+from pgo.web import Front
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -320,7 +320,7 @@ async def test_a_crash_is_written_down_and_told_without_its_cause(world):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    transport = httpx2.ASGITransport(app=Front(Net(app), Settings()))
+    transport = httpx2.ASGITransport(app=Front(app, Settings()))
     async with httpx2.AsyncClient(transport=transport, base_url=world.ISSUER) as world.http:
         answer = await world.redeem(code)
     assert (answer.status_code, answer.json()["error"]) == (500, "server_error")

@@ -26,7 +26,7 @@ from pgo.oauth.recovery import make_entry_code
 from pgo.oauth.routes import router
 from pgo.oauth.sessions import Sessions
 from pgo.settings import Settings
-from pgo.web import Front, Net
+from pgo.web import Front
 
 OURS = ECKey.generate_key("P-256", {"kid": "ours", "alg": "ES256"})
 NAMES = ("good", "other", "silent", "redirecting", "lying", "elsewhere", "huge", "noniss")
@@ -48,7 +48,7 @@ def server(world, ways: Ways, **more):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    return Front(Net(app), Settings(issuer=world.ISSUER))
+    return Front(app, Settings(issuer=world.ISSUER))
 
 
 class Visitor:
