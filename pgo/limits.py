@@ -1,8 +1,8 @@
 """What may come in: which requests, how large, how slowly; refuses before it reads.
 
-`Limits` is plain ASGI and only raises; `pgo.web.Front` around it draws the answer. The limits on the
-connection itself (slow heads, slow readers) are in `pgo.connection`, because no ASGI application
-ever sees a request whose head is not complete.
+`Limits` is plain ASGI and only raises; `pgo.web.Front` around it draws the answer. The limits on
+the connection itself (slow heads, slow readers) are in `pgo.connection`, because no ASGI
+application ever sees a request whose head is not complete.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ A bearer token is good for whoever has it. A bound one counts with a proof of it
 or by the certificate of the connection.
 
 Nothing is taken from the token that the registry knows better: membership, kind, role, name and
-whether the app may still be used are read at each request; only the `Caller` that the very same
-facts made before is used again. `pgo.web` adds the challenge (RFC 6750).
+whether the app may still be used are read at each request, unless the store says that nothing at
+all was committed since the last time; and the `Caller` that the very same facts made before is
+used again. `pgo.web` adds the challenge (RFC 6750).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ PURPOSES = {"copiloot": "CAREMGT", "zorgverlener": "TREAT", SYSTEM: "TREAT"}
 _CREDENTIALS = re.compile(rb"([A-Za-z]{1,16}) +([A-Za-z0-9._~+/-]{1,512}=*)")
 _SCHEMES = frozenset({b"bearer", b"dpop"})
 _Known = tuple[Grant, Account | Provider, App | None, Organisation | None]
+_Held = tuple[int | None, Grant, _Known, str]
 _REFUSED = "The access token is not good, or not any more."
 
 
@@ -52,6 +54,7 @@ class Guard:
         self._registry = registry
         self._tokens = tokens
         self._proofs = proofs
+        self._held: dict[str, _Held] = {}
         self._made: dict[tuple[str, str], tuple[_Known, Caller]] = {}
 
     async def caller_of(self, scope: Mapping[str, Any]) -> Caller:
@@ -63,13 +66,29 @@ class Guard:
         """
         headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         text, scheme = credentials(headers, scope.get("query_string", b""))
-        grant = await self._tokens.access(text)
+        held = self._held.get(text)
+        mark, now = self._tokens.mark(), self._tokens.now()
+        if held is None or held[0] is None or held[0] != mark or held[1].expires <= now:
+            held = await self._hold(text, mark)
+        grant = held[1]
         if grant.bound or scheme != "bearer":
             await self._prove(scope, grant, text, scheme)
-        known = await self._known(grant)
-        caller = self._caller(known, digest(text)[:16], _address(scope))
+        caller = self._caller(held[2], held[3], _address(scope))
         declared = [value for name, value in headers if name == EMERGENCY]
         return replace(caller, emergency=emergency_of(declared)) if declared else caller
+
+    async def _hold(self, text: str, mark: int | None) -> _Held:
+        """What this token stands for now, and what the registry says; good while `mark` stays.
+
+        Raises:
+            errors.Unauthenticated: it is not good.
+        """
+        grant = await self._tokens.access(text)
+        held = (mark, grant, await self._known(grant), digest(text)[:16])
+        if len(self._held) >= REMEMBERED:
+            self._held.clear()
+        self._held[text] = held
+        return held
 
     async def _prove(self, scope: Mapping[str, Any], grant: Grant, text: str, scheme: str) -> None:
         """Who sends a bound token has its key.

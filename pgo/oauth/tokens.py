@@ -146,6 +146,10 @@ class Tokens:
         """Seconds since 1970."""
         return int(self._clock().timestamp())
 
+    def mark(self) -> int | None:
+        """See `Store.mark`: whether what a token stood for before still holds."""
+        return self._store.mark()
+
     def secret(self) -> str:
         """A new secret of 256 bits in 43 characters."""
         return urlsafe_b64encode(self._random(TOKEN_BYTES)).rstrip(b"=").decode()

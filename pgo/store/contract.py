@@ -56,6 +56,12 @@ class Store(Protocol):
     async def ready(self) -> None:
         """Return when the store can serve; else raise errors.Unavailable."""
 
+    def mark(self) -> int | None:
+        """Equal to what it was: nothing was committed in between, audit lines left aside.
+
+        So what was found out before still holds, but for what expired. None: ask again.
+        """
+
     # --- the log -------------------------------------------------------------------------------
 
     async def head(self, client: str) -> int:

@@ -100,6 +100,10 @@ class MongoStore(MongoValues):
         """Return when the primary answers."""
         await self.head("system")
 
+    def mark(self) -> int | None:
+        """Not known here: others write too, and the server is asked each time."""
+        return None
+
     # --- the log -------------------------------------------------------------------------------
 
     @told

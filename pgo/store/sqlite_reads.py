@@ -66,6 +66,16 @@ class Reader:
                 self._room -= _COST + size
         return found
 
+    def mark(self) -> int:
+        """SQLite's data_version, as `newest` knows it.
+
+        Raises:
+            errors.Unavailable: the file cannot be read.
+        """
+        if not self._asked:
+            self._ask()
+        return self._version
+
     def _ask(self) -> None:
         asyncio.get_running_loop().call_soon(self._ask_again)
         version = self.rows("PRAGMA data_version")[0][0]
