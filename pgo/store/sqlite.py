@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from pgo import errors
@@ -105,6 +105,10 @@ class SqliteStore:
             raise errors.Unavailable("The store is too busy to write.") from None
         self._heads.rows("SELECT 1 FROM commits LIMIT 1")
 
+    def mark(self) -> int | None:
+        """How often another connection of any process has committed to the data, as SQLite says."""
+        return self._heads.mark()
+
     # --- the log -------------------------------------------------------------------------------
 
     async def head(self, client: str) -> int:
@@ -132,21 +136,16 @@ class SqliteStore:
             await self._data.do(partial(acts.keep_bodies, client=client, at=at, bodies=part), size)
 
     async def bodies(self, client: str, ids: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The bodies with these ids; absent ones are left out."""
-        if len(ids) == 1:
-            sql = "SELECT id, sealed FROM bodies WHERE client = ? AND id = ?"
-            return dict(self._heads.newest(sql, client, ids[0]))
+        """The bodies with these ids; absent ones are left out.
+
+        A small page is remembered, sealed, until anybody commits to the file: what was erased by
+        another process is gone here too.
+        """
+        if len(ids) <= INLINE:
+            return dict(self._heads.newest(*_asked(client, ids))) if ids else {}
         found: dict[bytes, bytes] = {}
         for start in range(0, len(ids), 2 * INLINE):
-            asked = ids[start : start + 2 * INLINE]
-            marks = 1 << (len(asked) - 1).bit_length()  # few different statements to prepare
-            sql = (
-                "SELECT id, sealed FROM bodies WHERE client = ?"
-                f" AND id IN ({', '.join('?' * marks)})"
-            )
-            values = (client, *asked, *(asked[-1],) * (marks - len(asked)))
-            few = len(ids) <= INLINE
-            found.update(self._reads.rows(sql, *values) if few else await self._scan(sql, *values))
+            found.update(await self._scan(*_asked(client, ids[start : start + 2 * INLINE])))
         return found
 
     async def drop_bodies(self, client: str, ids: Sequence[bytes]) -> None:
@@ -368,6 +367,18 @@ class SqliteStore:
 
     async def _scan(self, sql: str, *values: object) -> Rows:
         return await self._scans.scan(sql, *values)
+
+
+def _asked(client: str, ids: Sequence[bytes]) -> tuple[str, *tuple[str | bytes, ...]]:
+    """The statement for bodies and its values; few different ones, since each is prepared."""
+    marks = 1 << (len(ids) - 1).bit_length()
+    return _bodies_sql(marks), client, *ids, *(ids[-1],) * (marks - len(ids))
+
+
+@cache
+def _bodies_sql(marks: int) -> str:
+    listed = ", ".join("?" * marks)
+    return f"SELECT id, sealed FROM bodies WHERE client = ? AND id IN ({listed})"
 
 
 def _prepared(path: Path, mountinfo: Path) -> LockFile:
