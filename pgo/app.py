@@ -33,7 +33,7 @@ from pgo.fhir.meta import meta
 from pgo.fhir.summary import summary
 from pgo.fhir.validating import validating
 from pgo.fhir_consents import consents_of
-from pgo.framework import TELEMETRY, answer_errors
+from pgo.framework import TELEMETRY, Methods, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
@@ -205,7 +205,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
     )
     offer = Offer(_exchange(house, door))
     pages = _fastapi(house, door, oauth)
-    health = Health(_readiness(house))
+    health, fronted = Health(_readiness(house)), Methods(pages)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
@@ -218,7 +218,7 @@ def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
         elif path == "/metrics":
             await metrics(scope, receive, send)
         else:
-            await pages(scope, receive, send)
+            await fronted(scope, receive, send)
 
     cors = Cors(dispatch, registered_origins(house.registry))
     return wrap(cors, house.settings, metrics), pages

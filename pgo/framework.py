@@ -4,12 +4,14 @@ An app of this server is built as::
 
     app = FastAPI(telemetry=TELEMETRY, max_body_size=None, docs_url=None, redoc_url=None)
     answer_errors(app)
-    wrapped = wrap(app, settings, metrics)      # pgo.edge
+    wrapped = wrap(Methods(app), settings, metrics)      # pgo.edge
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
@@ -17,6 +19,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from pgo.errors import (
     BadRequest,
@@ -109,3 +113,65 @@ def _issue(one: dict[str, Any]) -> Issue:
     place = ".".join(part for part in map(str, where) if part.isdigit() or _PLACE.fullmatch(part))
     code = {"missing": "required", "json_invalid": "structure"}.get(kind, "value")
     return Issue(code, f"This is not valid here: {kind.replace('_', ' ')}.", place)
+
+
+class Methods:
+    """Plain ASGI over an app: HEAD is GET without its body, OPTIONS tells what there is to do.
+
+    FastAPI does neither, and of an address with more than one route it names the methods of one.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["method"] not in ("HEAD", "OPTIONS"):
+            await self._app(scope, receive, self._allowing(scope, send))
+        elif scope["method"] == "HEAD":
+            await self._headed(scope, receive, send)
+        elif allowed := self._allowed(scope["path"]):
+            headers = [(b"allow", allowed), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _headed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def bare(message: Message) -> None:
+            body = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if body else message)
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, self._allowing(scope, bare))
+        finally:
+            scope["method"] = "HEAD"
+
+    def _allowing(self, scope: Scope, send: Send) -> Send:
+        """Sends, with all methods of the address in an answer 405."""
+
+        async def told(message: Message) -> None:
+            if message.get("status") == HTTPStatus.METHOD_NOT_ALLOWED:
+                rest = [field for field in message["headers"] if field[0] != b"allow"]
+                message["headers"] = [*rest, (b"allow", self._allowed(scope["path"]))]
+            await send(message)
+
+        return told
+
+    def _allowed(self, path: str) -> bytes:
+        """What may be done at an address, in the form of Allow (RFC 9110 10.2.1); b"" nowhere."""
+        here = [route for route in _flat(self._app.routes) if route.path_regex.match(path)]
+        found = {method for route in here for method in route.methods or ()}
+        found |= {"OPTIONS"} | ({"HEAD"} if "GET" in found else set()) if found else set()
+        return ", ".join(sorted(found)).encode()
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
+    """All routes with methods; those of routers that were included, too."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from _flat(inner.routes)
+        elif isinstance(route, Route):
+            yield route

@@ -19,7 +19,7 @@ from joserfc import jwk, jws
 
 from pgo.dossier.seal import Box
 from pgo.errors import Unauthenticated, Unavailable
-from pgo.framework import answer_errors
+from pgo.framework import Methods, answer_errors
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.parts import Parts
@@ -402,7 +402,7 @@ async def world(tmp_path):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    layers = Cors(app, registered_origins(registry))
+    layers = Cors(Methods(app), registered_origins(registry))
     world.asgi = Front(layers, Settings(issuer=ISSUER))
     transport = httpx2.ASGITransport(app=world.asgi, raise_app_exceptions=True)
     async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as world.http:

@@ -25,6 +25,8 @@ NOT_PAGES = {
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/openid-configuration",
 }
+PAGED = sorted({route for told in PAGES.values() for route in told})
+CHANGING = {"set-cookie", "x-request-id", "content-length"}
 FIXED = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
@@ -258,13 +260,42 @@ async def test_files_of_pages_may_be_kept_but_do_nothing(world, path):
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/consent", "/mijn", "/mijn/apps"])
 async def test_other_methods_change_nothing_and_show_nothing(world, method, path):
     answer = await world.http.request(method, path)
-    assert answer.status_code in (404, 405)
-    assert answer.status_code == 404 or answer.headers["allow"] == "GET"
+    assert answer.status_code == 405
+    assert answer.headers["allow"].startswith("GET, HEAD, OPTIONS")
     assert "set-cookie" not in answer.headers
+    assert world.lines == []
+
+
+@pytest.mark.parametrize("route", [one for one in PAGED if one.startswith("GET")])
+async def test_head_is_get_without_its_body(world, route):
+    path = route.partition(" ")[2].replace("{provider_name}", "good")
+    answers = [await world.http.request(method, path) for method in ("GET", "HEAD")]
+    get, head = answers
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    told = [{k: v for k, v in one.headers.items() if k not in CHANGING} for one in answers]
+    assert told[0] == told[1]
+    assert ("set-cookie" in head.headers) == ("set-cookie" in get.headers)
+
+
+async def test_options_tells_what_there_is_to_do_and_does_nothing(world):
+    for path, methods in (
+        ("/oauth/consent", "GET, HEAD, OPTIONS, POST"),
+        ("/oauth/authorize", "GET, HEAD, OPTIONS"),
+        ("/oauth/recovery", "OPTIONS, POST"),
+        ("/mijn/apps", "GET, HEAD, OPTIONS"),
+        ("/oauth/to-good", "GET, HEAD, OPTIONS"),
+    ):
+        answer = await world.http.options(path, headers={"origin": "https://app.example"})
+        assert answer.status_code == 204
+        assert answer.headers["allow"] == methods
+        assert answer.content == b""
+        assert not {"set-cookie", "access-control-allow-origin"} & answer.headers.keys()
+    assert (await world.http.options("/oauth/nothing")).status_code == 404
     assert world.lines == []
 
 

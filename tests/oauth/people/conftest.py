@@ -19,7 +19,7 @@ import pytest
 from fastapi import FastAPI
 from joserfc.jwk import ECKey
 
-from pgo.framework import answer_errors
+from pgo.framework import Methods, answer_errors
 from pgo.oauth.levels import ProviderSet, Ways
 from pgo.oauth.means import AllMeans
 from pgo.oauth.recovery import make_entry_code
@@ -48,7 +48,7 @@ def server(world, ways: Ways, **more):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    return Front(app, Settings(issuer=world.ISSUER))
+    return Front(Methods(app), Settings(issuer=world.ISSUER))
 
 
 class Visitor:
