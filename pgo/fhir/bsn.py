@@ -71,7 +71,7 @@ def mask(tree: Any) -> int:
         tree: as `pgo.fhir.text.parse` gives it; need not be valid FHIR.
     """
     words = text.dump(tree).decode()
-    if not (elfproef.may_hold(words) or "NNNLD" in words or _BYTES.search(words)):
+    if not (elfproef.may_hold(words, printed=True) or "NNNLD" in words or _BYTES.search(words)):
         return 0
     return _any(tree, "", labelled=False)[1]
 

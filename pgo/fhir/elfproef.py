@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import mul
 from typing import Final
 
 BLACK: Final = "•" * 9
@@ -33,7 +34,7 @@ _LABEL: Final = (
     + re.escape(_OID)
     + r"(?![0-9]))"
 )
-_HINTS: Final = ("bsn", "b.s.n", "service", "sofi", "fiscaal", _OID)
+_HINTS: Final = ("bsn", "b.s.n", "burger", "citizen", "sofi", "sociaal", _OID)
 _GAP: Final = r"(?:%7c|%3d|%3a|%20|%22|(?!\*{9})[^\d%•]){0,40}?"
 _GAP_OF_TAGS: Final = r"(?:<[^<>]{0,200}>|(?!\*{9})[^\d<•]){0,40}?"
 _BEHIND: Final = (
@@ -68,6 +69,11 @@ _ENTITY: Final = re.compile(r"&#(?:x0*3([0-9])|0*(4[89]|5[0-7]));", re.IGNORECAS
 _DIGITS: Final = re.compile(
     rf"\d(?:\d{{8}}|\d{{2,3}}{_SPREAD}\d{{2,3}}{_SPREAD}\d{{3}}|\d(?:{_SPREAD}\d\d){{2}}{_SPREAD}\d{{3}})"
 )
+# What an ASCII text looks like: 9 for a digit, - for what may stand between two.
+_SHAPE: Final = bytes.maketrans(b"012345678. \t\n\r\v\f\x1c\x1d\x1e\x1f", b"9" * 9 + b"-" * 11)
+_NINE: Final = b"9" * 9
+_SPREADS: Final = (b"9-99-999", b"9-999-999", b"\\", b"&nbsp;")
+_CODE: Final = '"code":"'
 _PERMUTED: Final = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 _HALF: Final = 5
 _WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
@@ -80,7 +86,7 @@ def valid(number: str) -> bool:
         digits.insert(0, 0)
     if len(digits) != len(_WEIGHTS) or not any(digits):
         return False
-    return sum(w * digit for w, digit in zip(_WEIGHTS, digits, strict=True)) % 11 == 0
+    return sum(map(mul, _WEIGHTS, digits)) % 11 == 0
 
 
 def names_it(words: str) -> bool:
@@ -88,16 +94,38 @@ def names_it(words: str) -> bool:
     return _hints(words) and _NAMED.search(words) is not None
 
 
-def may_hold(words: str) -> bool:
-    """Whether a text, also a printed tree, is worth a closer look: cheap, and never wrongly no."""
+def may_hold(words: str, *, printed: bool = False) -> bool:
+    """Whether a text is worth a closer look: cheap, and never wrongly no.
+
+    `printed`: a tree as JSON. In it a number that is a whole `"code":"…"` is a code, and no BSN as
+    long as nothing in the text is called one.
+    """
     if len(words) < len(_WEIGHTS) - 1:
         return False
     if _hints(words) or "&#" in words:
         return True
-    for found in _DIGITS.finditer(words):  # noqa: SIM110 - as in `_hints`
-        if not found[0].isdecimal() or valid(found[0]):
+    if not words.isascii():
+        return _may_be(words)
+    shape = words.encode().translate(_SHAPE)
+    for spread in _SPREADS:
+        if spread in shape:
+            return _may_be(words)
+    at = shape.find(_NINE)
+    while at >= 0:
+        if not (printed and _is_code(words, at)) and valid(words[at : at + len(_NINE)]):
             return True
+        at = shape.find(_NINE, at + len(_NINE))
     return False
+
+
+def _may_be(words: str) -> bool:
+    """Whether digits in any form, however they are spread, may be a BSN."""
+    return any(not found[0].isdecimal() or valid(found[0]) for found in _DIGITS.finditer(words))
+
+
+def _is_code(words: str, at: int) -> bool:
+    """Whether nine digits are all of a code in a printed tree."""
+    return words.startswith('"', at + len(_NINE)) and words.endswith(_CODE, 0, at)
 
 
 def _hints(words: str) -> bool:

@@ -142,6 +142,11 @@ PLACES = {
     "attachment in rtf": attachment(rf"{{\rtf1 \b BSN\b0 : {N}}}", "application/rtf"),
     "attachment without type": {"data": b64(f"BSN {N}")},
     "stu3 binary": {"resourceType": "Binary", "contentType": "text/plain", "content": b64(N)},
+    "in a list under a code's name": {"code": [f"a {N}"]},
+    "under a name that ends like a code": {'x"code': N},
+    "display beside a code": {"code": {"coding": [{"code": "275711006", "display": f"x {N}"}]}},
+    "in words spread by a tab": {"note": [{"text": "9999\t90\t019"}]},
+    "in words spread by a dash of its own": {"note": [{"text": "999\u2011990\u2011019"}]},
 }
 
 
@@ -268,6 +273,20 @@ def _completed(eight):
     """Eight digits and the ninth that makes the test pass, if there is one."""
     total = sum(w * int(digit) for w, digit in zip(range(9, 1, -1), str(eight), strict=True))
     return f"{eight}{total % 11 % 10}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(10_000_000, 99_999_999).map(_completed).filter(elfproef.valid),
+    st.sampled_from(["code", "display", "text", "value", "div"]),
+    st.sampled_from(["{}", "a {}", "{} é", "{}\n", '"{}"', "275711006 {}"]),
+    st.sampled_from([{}, {"code": "275711006"}, {"text": "x & y"}]),
+)
+def test_a_number_that_is_all_of_a_code_hides_no_other(number, name, words, beside):
+    given = {"note": [beside | {name: words.replace("{}", number)}], "code": number}
+    after, count = masked(given)
+    assert (number in json.dumps(after["note"])) == (name == "code")
+    assert (after["code"], count > 0) == (number, name != "code")
 
 
 @settings(max_examples=200, deadline=None)
