@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pgo.dossier.image import Row
 from pgo.errors import PgoError
@@ -13,8 +13,7 @@ from pgo.fhir.query import Query
 PAGE: Final = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One resource version as the caller may see it; `included` when not a match itself."""
 
     row: Row

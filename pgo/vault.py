@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 from typing import Any, Final
 
 from pgo.call import Call
 from pgo.changing import Changing
 from pgo.conditional import Queries
-from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
 from pgo.consent.model import Decision
 from pgo.cursor import Cursors, Kept, Place
-from pgo.door import PATIENT, Door, Parts
+from pgo.door import PATIENT, Parts
 from pgo.dossier.image import Row
-from pgo.dossier.log import Facet
-from pgo.errors import Gone, Incident, NotFound, TooCostly, Unavailable
-from pgo.fhir import search as searching
-from pgo.fhir import text, written
+from pgo.errors import Gone, Incident, NotFound, Unavailable
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.query import Query, parse
 from pgo.fhir.spans import Span
+from pgo.matching import Matching, as_seen
 from pgo.oneself import oneself
 from pgo.past import NOW, Mark, Past, types_of
 from pgo.shown import Found, Outcome, Page, page_size
@@ -37,9 +32,10 @@ __all__ = ["Found", "Outcome", "Page", "Parts", "Vault"]
 
 _RACES: Final = 100
 _CURSOR_DIGITS: Final = 7
+_SAME_CURSOR: Final = 60
 
 
-class Vault(Door):
+class Vault(Matching):
     """One caller at one dossier."""
 
     # --- reading -------------------------------------------------------------------------------
@@ -164,13 +160,14 @@ class Vault(Door):
         async with self.call("search-type", **said) as call:
             verdict = await self.known(call)
             self.reach("s", query.type)
-            places = self.places(verdict, query)
+            places, name = self.placed(verdict, query)
             size = page_size(query)
-            page, rest = self.dossier.image.rows([rid for rid, _ in places[:size]]), places[size:]
+            page = self.dossier.image.rows([rid for rid, _ in places[:size]])
             included = self.included(verdict, query, page)
             found = await self._show(call, page, included)
             self.because_of(call, verdict, page)
-            cursor = await self.keep_cursor(query, asked, rest) if page and rest else ""
+            more = page and len(places) > size
+            cursor = await self._next(name, query, asked, places[size:]) if more else ""
         return Page(tuple(found), len(places), cursor)
 
     async def page(self, rel: str, type_: str, cursor: str, base: str) -> tuple[Page, Query]:
@@ -200,6 +197,21 @@ class Vault(Door):
             more = f"{cursor.partition('.')[0]}.{end}" if end < len(kept.rest) else ""
             total = 0 if query.total == "none" else self.total(verdict, query)
         return Page(tuple(found), total, more), query
+
+    async def _next(self, name: bytes, query: Query, asked: str, rest: Sequence[Place]) -> str:
+        """The cursor of what comes after a first page; the same one for a minute.
+
+        As long as nothing changes, that is, and for the very same question of the same caller.
+        `name` is that of the statement that found all.
+        """
+        known, now, n = self.dossier.asked, self._now(), self.dossier.image.n
+        about = ("cursor", name, len(rest), *self._asker(), query.used, asked)
+        kept: tuple[int, str] | None = known.find(n, about)
+        if kept is not None and 0 <= now - kept[0] < _SAME_CURSOR:
+            return kept[1]
+        cursor = await self.keep_cursor(query, asked, rest)
+        known.hold(n, about, (now, cursor), 2 * len(asked) + len(cursor))
+        return cursor
 
     async def keep_cursor(self, query: Query, asked: str, rest: Sequence[Place]) -> str:
         """Keep what comes after a first page; answers what leads to it, for this caller only."""
@@ -248,58 +260,6 @@ class Vault(Door):
         else:
             call.because(verdict.decide("lezen", PATIENT))
 
-    def matches(self, verdict: Verdict, query: Query) -> list[Row]:
-        """All rows that match and that the caller may see, in order."""
-        return self.dossier.image.rows([rid for rid, _ in self.places(verdict, query)])
-
-    def places(self, verdict: Verdict, query: Query) -> list[Place]:
-        """Of all matches that the caller may see the rid and version, in order."""
-        made = self.made(verdict, query)
-        return self.dossier.places(made.sql, made.args)
-
-    def made(self, verdict: Verdict, query: Query) -> searching.Statement:
-        """The statement for the rid and version of all matches that the caller may see."""
-        visible = verdict.visible(query.release, query.types)
-        blind = self._blind(verdict, query.release)
-        now = self._parts.clock()
-        return searching.compile(query, visible, blind=blind, now=now, columns="r.rid, r.ver")
-
-    def total(self, verdict: Verdict, query: Query) -> int:
-        """How many matches the caller may see; not counted twice while nothing changed."""
-        made = self.made(verdict, replace(query, sort=()))
-        return self.dossier.count(made.sql, made.args)
-
-    def included(self, verdict: Verdict, query: Query, page: Sequence[Row]) -> list[Row]:
-        """What the rows of a page include, as far as the caller may see it.
-
-        Raises:
-            TooCostly: it is too much for one page.
-        """
-        if not query.includes or not page:
-            return []
-        visible = verdict.visible(query.release, query.included_types)
-        blind = self._blind(verdict, query.release)
-        made = searching.included(query, [row.rid for row in page], visible, blind=blind)
-        image = self.dossier.image
-        rows = image.rows([rid for (rid, *_) in image.select(made.sql, made.args)])
-        if len(rows) > searching.ADDED:
-            raise TooCostly("this includes too much; include less, or ask a smaller _count")
-        return [row for row in rows if self.cap.allows("r", row.type)]
-
-    def _blind(self, verdict: Verdict, rel: str) -> searching.Blind:
-        """Search parameters on what of a Patient this caller may not see."""
-
-        @cache
-        def closed_codes() -> frozenset[str]:
-            row = self.dossier.image.patient(rel)
-            facet = self.dossier.image.facets[row.facet] if row else PATIENT
-            closed = closed_parts(verdict, facet)
-            parts = [member for kind in closed for member in PATIENT_PARTS[kind]]
-            members = frozenset([*parts, *PATIENT_RETOLD]) if closed else frozenset[str]()
-            return self.dossier.searches[rel].telling("Patient", members) if closed else members
-
-        return lambda type_: closed_codes() if type_ == "Patient" else frozenset()
-
     async def _show(
         self, call: Call, rows: Sequence[Row], included: Sequence[Row] = ()
     ) -> list[Found]:
@@ -311,17 +271,25 @@ class Vault(Door):
     ) -> list[Found]:
         """The texts of these rows; `fresh` are those of this very request, by body id."""
         verdict, everything = await self.verdict(), [*rows, *included]
-        stored = [row for row in everything if row.body not in fresh]
-        texts = dict(zip((r.body for r in stored), await self.dossier.texts(stored), strict=True))
-        found = []
-        for place, row in enumerate(everything):
-            raw = fresh.get(row.body or b"") or texts[row.body]
-            if row.type == "Patient":
-                raw = masked(verdict, raw, self.dossier.image.facets[row.facet])
-            if self.dossier.image.facets[row.facet].seals:
-                raw = written.with_seals(raw, self.dossier.image.facets[row.facet].seals)
-            found.append(Found(row, raw, included=place >= len(rows)))
+        stored = self._stored(everything, fresh) if fresh else self.dossier.texts(everything)
+        texts = await stored
+        facets = self.dossier.image.facets
+        sealed = {fid for fid in {row.facet for row in everything} if facets[fid].seals}
+        found = list(map(Found, rows, texts))
+        found += [
+            Found(*one, included=True) for one in zip(included, texts[len(rows) :], strict=True)
+        ]
+        for place, (row, raw, too) in enumerate(found):
+            if row.type == "Patient" or row.facet in sealed:
+                facet = facets[row.facet]
+                found[place] = Found(row, as_seen(verdict, row, raw, facet), too)
         return found
+
+    async def _stored(self, rows: Sequence[Row], fresh: dict[bytes, bytes]) -> list[bytes]:
+        """The texts of these rows, some of which are not stored yet."""
+        stored = [row for row in rows if row.body not in fresh]
+        texts = dict(zip((r.body for r in stored), await self.dossier.texts(stored), strict=True))
+        return [fresh.get(row.body or b"") or texts[row.body] for row in rows]
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -373,28 +341,3 @@ class Vault(Door):
             TooMany: there were too many in a short time.
         """
         self._parts.count("writes", self.client)
-
-
-def masked(verdict: Verdict, raw: bytes, facet: Facet) -> bytes:
-    """A Patient's text without the parts this caller may not see (consent 1, Patient)."""
-    closed = closed_parts(verdict, facet)
-    if not closed:
-        return raw
-    tree = text.parse(raw)
-    hidden = [member for kind in closed for member in PATIENT_PARTS[kind]]
-    for member in (*hidden, *PATIENT_RETOLD):
-        tree.pop(member, None)
-        tree.pop(f"_{member}", None)
-    return text.dump(tree)
-
-
-def closed_parts(verdict: Verdict, facet: Facet) -> list[str]:
-    """Which of adres and contactpersonen this caller may not see of a Patient with this facet.
-
-    Whose record it is counts: a system reads all of what its own organisation brought.
-    """
-    return [
-        kind
-        for kind in ("adres", "contactpersonen")
-        if not verdict.decide("lezen", replace(facet, categories=(kind,))).permit
-    ]

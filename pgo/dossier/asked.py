@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from pgo.dossier.image import Image
 
-_MOST: Final = 64
-_EACH: Final = 200
+_MOST: Final = 192
+_EACH: Final = 300
 _NUMBER: Final = 40
+_PLACE: Final = 130
 _PLACES: Final = 2_000
 
 
@@ -26,33 +27,47 @@ def name_of(kind: Hashable, sql: str, args: Sequence[Any]) -> bytes:
 
 
 class Asked:
-    """Numbers, or short lists of them, by name; the oldest goes first."""
+    """What was answered, by name; the oldest goes first."""
 
     def __init__(self) -> None:
         self._n = -1
-        self._known: OrderedDict[bytes, tuple[int, ...]] = OrderedDict()
+        self._known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
 
-    def find(self, n: int, name: bytes) -> tuple[int, ...] | None:
+    def find(self, n: int, name: Hashable) -> Any | None:
         """What was answered when the dossier was at commit `n`, if it still is."""
         if n != self._n:
-            self._known.clear()
+            self.clear()
             self._n = n
-        return self._known.get(name)
+        found = self._known.get(name)
+        return None if found is None else found[0]
 
-    def keep(self, n: int, name: bytes, found: Sequence[int]) -> None:
-        """Remember an answer that was worked out at commit `n`."""
-        if n == self._n:
-            self._known[name] = tuple(found)
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
+    def keep(self, n: int, name: Hashable, found: Sequence[int]) -> None:
+        """Remember an answer in numbers that was worked out at commit `n`."""
+        self.hold(n, name, tuple(found), _NUMBER * len(found))
+
+    def hold(self, n: int, name: Hashable, found: Any, size: int) -> None:
+        """Remember any other answer, of about so many bytes; it must not be changed."""
+        if n != self._n:
+            return
+        self._let_go(name)
+        self._known[name] = (found, _EACH + size)
+        self._bytes += _EACH + size
+        if len(self._known) > _MOST:
+            self._let_go(next(iter(self._known)))
+
+    def _let_go(self, name: Hashable) -> None:
+        gone = self._known.pop(name, None)
+        self._bytes -= 0 if gone is None else gone[1]
 
     def clear(self) -> None:
         """Forget all: the same commits have other index rows now."""
         self._known.clear()
+        self._bytes = 0
 
     def size(self) -> int:
         """Bytes of memory it takes, about."""
-        return sum(_EACH + _NUMBER * len(found) for found in self._known.values())
+        return self._bytes
 
 
 def count(asked: Asked, image: Image, sql: str, args: Sequence[Any]) -> int:
@@ -62,21 +77,23 @@ def count(asked: Asked, image: Image, sql: str, args: Sequence[Any]) -> int:
     if found is None:
         [found] = image.select(f"SELECT count(*) FROM ({sql})", args)
         asked.keep(n, name, found)
-    return found[0]
+    return int(found[0])
 
 
-def places(asked: Asked, image: Image, sql: str, args: Sequence[Any]) -> list[tuple[int, int]]:
+def places(
+    asked: Asked, image: Image, sql: str, args: Sequence[Any], name: bytes = b""
+) -> Sequence[tuple[int, int]]:
     """The (rid, version) of each row, in order; not looked up twice while nothing changed.
 
-    Within a change that is being tried the dossier is another one, without a number of its own.
+    `name` is that of the statement, for who has it already. Within a change that is being tried
+    the dossier is another one, without a number of its own.
     """
     if image.db.in_transaction:
         return image.select(sql, args)
-    n, name = image.n, name_of("places", sql, args)
-    found = asked.find(n, name)
-    if found is not None:
-        return list(zip(found[::2], found[1::2], strict=True))
-    rows = image.select(sql, args)
-    if len(rows) <= _PLACES:
-        asked.keep(n, name, [number for row in rows for number in row])
-    return rows
+    n, name = image.n, name or name_of("places", sql, args)
+    found: Sequence[tuple[int, int]] | None = asked.find(n, name)
+    if found is None:
+        found = tuple(image.select(sql, args))
+        if len(found) <= _PLACES:
+            asked.hold(n, name, found, _PLACE * len(found))
+    return found

@@ -23,6 +23,7 @@ FORMAT: Final = "4"
 _BUDGET_SECONDS: Final = 2.0
 _STEPS: Final = 50_000
 _GOT: Final = 1_024
+_ROW_BYTES: Final = 600
 
 _DDL: Final = """
 CREATE TABLE res (rid INTEGER PRIMARY KEY, rel TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL,
@@ -92,6 +93,7 @@ class Image:
         self.facets: dict[int, Facet] = {fid: Facet.of(text) for fid, text in found}
         self._fids: dict[str, int] = {text: fid for fid, text in found}
         self._got: dict[tuple[str, str, str], Row | None] = {}
+        self._rows: dict[int, Row] = {}
         self.n = int(self._meta("n") or 0)
         self.rules_n = int(self._meta("rules_n") or 0)
 
@@ -102,7 +104,11 @@ class Image:
     def size(self) -> int:
         """Bytes of memory it takes."""
         pages: int = self.db.execute("PRAGMA page_count").fetchall()[0][0]
-        return pages * 4096 + 600 * len(self.facets)
+        return pages * 4096 + _ROW_BYTES * len(self.facets)
+
+    def beside(self) -> int:
+        """Bytes of memory that rows take which were looked up and may be asked again."""
+        return _ROW_BYTES * (len(self._got) + len(self._rows))
 
     # --- changing ------------------------------------------------------------------------------
 
@@ -141,6 +147,7 @@ class Image:
 
     def _take_in(self, delta: Delta) -> None:
         self._got.clear()
+        self._rows.clear()
         who = orjson.dumps(delta.who).decode()
         self.db.execute("INSERT INTO log VALUES (?,?,?)", (delta.n, delta.at, who))
         for rule in delta.rules:
@@ -239,6 +246,18 @@ class Image:
 
     def rows(self, rids: Sequence[int]) -> list[Row]:
         """The newest versions of these resources, in this order."""
+        known = self._rows
+        try:
+            return [known[rid] for rid in rids]
+        except KeyError:
+            found = self._looked_up(rids)
+        if not self.db.in_transaction and len(found) <= _GOT:
+            if len(known) + len(found) > _GOT:
+                known.clear()
+            known.update((row.rid, row) for row in found)
+        return found
+
+    def _looked_up(self, rids: Sequence[int]) -> list[Row]:
         named = orjson.dumps(list(rids)).decode()
         found = self.db.execute(
             f"SELECT {_ROW} FROM json_each(?) j JOIN res r ON r.rid = j.value ORDER BY j.key",

@@ -71,7 +71,8 @@ class Dossier:
 
     def weight(self) -> int:
         """Bytes of memory it takes: its image, and what is remembered beside it."""
-        return self.bytes + self.asked.size() + sum(self.beside.values())
+        beside = self.image.beside() + sum(self.beside.values())
+        return self.bytes + self.asked.size() + beside
 
     async def refresh(self) -> None:
         """Bring the image up to the head of the log, as of now."""
@@ -139,9 +140,9 @@ class Dossier:
         """How many rows a statement has; not counted twice while nothing changed."""
         return asked.count(self.asked, self.image, sql, args)
 
-    def places(self, sql: str, args: Sequence[Any]) -> list[tuple[int, int]]:
+    def places(self, sql: str, args: Sequence[Any], name: bytes = b"") -> Sequence[tuple[int, int]]:
         """The (rid, version) of each row; not looked up twice while nothing changed."""
-        return asked.places(self.asked, self.image, sql, args)
+        return asked.places(self.asked, self.image, sql, args, name)
 
     # --- texts ---------------------------------------------------------------------------------
 
@@ -155,16 +156,18 @@ class Dossier:
         """
         ids = [row.body for row in rows if row.body is not None]
         found = await self._store.bodies(self.client, ids) if ids else {}
-        return [self._bare(row, self._text(row, found)) for row in rows]
+        return [
+            large.bare(release_of(row), raw) if row.type == large.BINARY else raw
+            for row, raw in zip(rows, self._opened(rows, found), strict=True)
+        ]
 
-    def _bare(self, row: Row, raw: bytes) -> bytes:
-        return large.bare(release_of(row), raw) if row.type == large.BINARY else raw
-
-    def _text(self, row: Row, found: dict[bytes, bytes]) -> bytes:
-        if row.body is None or row.body not in found:
-            raise Incident("a stored text is missing")
-        place = _body_place(self.client, row.rel, row.type, row.id, row.ver)
-        return self.keys.box.open(place, found[row.body])
+    def _opened(self, rows: Sequence[Row], found: dict[bytes, bytes]) -> list[bytes]:
+        try:
+            sealed = [found[row.body or b""] for row in rows]
+        except KeyError:
+            raise Incident("a stored text is missing") from None
+        places = [_body_place(self.client, row) for row in rows]
+        return self.keys.box.open_each(zip(places, sealed, strict=True))
 
     async def document(self, row: Row) -> tuple[Large | None, bytes]:
         """Where the bytes of a Binary are, when they are in pieces; and its text.
@@ -175,7 +178,7 @@ class Dossier:
             Incident: the body is not there, or does not open.
         """
         found = await self._store.bodies(self.client, [row.body] if row.body else [])
-        return large.unpacked(self._text(row, found))
+        return large.unpacked(self._opened([row], found)[0])
 
     async def pieces(self, document: Large) -> AsyncGenerator[bytes, None]:
         """The bytes of a large document, piece by piece.
@@ -216,7 +219,7 @@ class Dossier:
 
     def seal_body(self, change: Change, text: bytes) -> tuple[str, bytes]:
         """A fresh body id (hex) and the sealed text of a change."""
-        place = _body_place(self.client, change.rel, change.type, change.id, change.ver)
+        place = _body_place(self.client, change)
         return os.urandom(16).hex(), self.keys.box.seal(place, text)
 
     async def commit(self, delta: Delta, bodies: dict[bytes, bytes], make_line: MakeLine) -> Line:
@@ -384,8 +387,8 @@ def _opened_image(
     return image if image.n == n else None
 
 
-def _body_place(client: str, rel: str, type_: str, id_: str, ver: int) -> bytes:
-    return f"pgo1|body|{client}|{rel}|{type_}|{id_}|{ver}".encode()
+def _body_place(client: str, of: Row | Change) -> bytes:
+    return f"pgo1|body|{client}|{of.rel}|{of.type}|{of.id}|{of.ver}".encode()
 
 
 def _commit_place(client: str, n: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -56,12 +57,23 @@ class Box:
         Raises:
             Incident: changed, cut, moved from another place, or sealed under another key.
         """
-        if sealed[:1] != _FORMAT:
-            raise Incident("stored data has an unknown format")
+        return self.open_each(((place, sealed),))[0]
+
+    def open_each(self, every: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+        """The plain bytes of each (place, sealed), in order; of none when one does not open.
+
+        Raises:
+            Incident: as for one.
+        """
+        decrypt, opened = self._cipher.decrypt, []
         try:
-            return self._cipher.decrypt(sealed[1:13], sealed[13:], place)
+            for place, sealed in every:
+                if sealed[:1] != _FORMAT:
+                    raise Incident("stored data has an unknown format")
+                opened.append(decrypt(sealed[1:13], sealed[13:], place))
         except (InvalidTag, ValueError) as fault:
             raise Incident("stored data does not open") from fault
+        return opened
 
 
 def subkey(key: bytes, use: bytes) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +22,9 @@ from pgo.fhir.unless import Unless
 from pgo.moment import http_date, instant
 from pgo.shown import Found, Outcome, Page
 from pgo.web import Answer, Headers, render
+
+_MATCH: Final = b',"search":{"mode":"match"}},'
+_INCLUDED: Final = b',"search":{"mode":"include"}},'
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,23 @@ def searchset(page: Page, query: Query, base: str, asked: str, at: str = "") -> 
     links = [("self", f"{home}?{asked}" if asked else home)]
     if page.cursor:
         links.append(("next", f"{home}?_cursor={page.cursor}"))
-    entries = [
-        {
-            "fullUrl": f"{base}/{found.row.type}/{found.row.id}",
-            "resource": orjson.Fragment(wanted(query, found.text, included=found.included)),
-            "search": {"mode": "include" if found.included else "match"},
-        }
-        for found in page.found
-    ]
     counted = query.counts_only or query.total != "none"
-    return _bundle("searchset", links, entries, page.total if counted else None)
+    start = _bundle("searchset", links, [], page.total if counted else None)
+    return _with_entries(start, page.found, query, base) if page.found else start
+
+
+def _with_entries(bundle: bytes, found: Sequence[Found], query: Query, base: str) -> bytes:
+    """A Bundle with these entries put at its end; twice as fast as making objects of them."""
+    home, whole = _quoted(f"{base}/")[:-1], query.whole
+    parts = [bundle[:-1], b',"entry":[']
+    for row, raw, too in found:
+        parts += (
+            f'{{"fullUrl":{home}{row.type}/{row.id}","resource":'.encode(),
+            raw if whole else wanted(query, raw, included=too),
+            _INCLUDED if too else _MATCH,
+        )
+    parts[-1] = parts[-1][:-1]
+    return b"".join((*parts, b"]}"))
 
 
 def history(page: Page, base: str, links: Sequence[tuple[str, str]]) -> bytes:
@@ -177,6 +187,11 @@ def _bundle(
     if entries:
         bundle["entry"] = entries
     return orjson.dumps(bundle)
+
+
+@lru_cache(maxsize=512)
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
 
 
 def query_text(pairs: Sequence[tuple[str, str]]) -> str:

@@ -16,13 +16,13 @@ import orjson
 
 from pgo.fhir.clauses import TABLES, Blind, Scope, Spot, Visible, condition, leading
 from pgo.fhir.comparing import Sql
-from pgo.fhir.conditions import Clause, Condition
+from pgo.fhir.conditions import Clause, Condition, Either
 from pgo.fhir.index import STRANGE
 from pgo.fhir.parameters import COLUMNS
 from pgo.fhir.query import Include, Query, SortKey, parse
 from pgo.fhir.special import period_of_use
 from pgo.fhir.tables import name_number
-from pgo.fhir.values import Missing
+from pgo.fhir.values import Missing, Moment, Together, Value
 
 ITERATIONS: Final = 2
 ADDED: Final = 1_000
@@ -87,6 +87,28 @@ def compile(  # noqa: A001 - what it does; nobody needs the builtin here
     order, more = _order(query.sort, blind(query.type))
     sql = f"SELECT {columns} FROM res r WHERE {' AND '.join(where)} ORDER BY {order}"
     return Statement(sql, (*bound, *more))
+
+
+def lasts(query: Query) -> bool:
+    """Whether its statement hangs on what is visible of `r` and on nothing else.
+
+    Not on the moment it is asked (`ap`), nor on what may be seen of other resources.
+    """
+    return all(map(_lasts, query.clauses))
+
+
+def _lasts(asked: Condition) -> bool:
+    if isinstance(asked, Either):
+        return all(map(_lasts, asked.conditions))
+    if not isinstance(asked, Clause) or asked.parameter.kind == "stop":
+        return False
+    return not any(map(_is_about_now, asked.values))
+
+
+def _is_about_now(value: Value) -> bool:
+    if isinstance(value, Together):
+        return any(map(_is_about_now, value.parts))
+    return isinstance(value, Moment) and value.prefix == "ap"
 
 
 def _asks_for_stops(clause: Condition) -> bool:

@@ -2,10 +2,11 @@
 
 `path` holds the log, bodies and values; `path-trail` the audit lines that are not in a commit, so
 that writing down a read waits for no push and leaves what others have read of the rest in memory
-(a token is found in 4 µs instead of 28); `path-images` the images, so that keeping one never
-blocks the log; `path-keys` the wrapped keys, kept apart so that they can be backed up apart;
-`path-lock` is empty and only locked. Reads see what was committed at that moment: no connection is
-left inside a statement, since that would pin what it sees.
+(a token is found in 4 µs instead of 28); `path-trail-day-…` such lines on their way there, of one
+process each; `path-images` the images, so that keeping one never blocks the log; `path-keys` the
+wrapped keys, kept apart so that they can be backed up apart; `path-lock` is empty and only locked.
+Reads see what was committed at that moment: no connection is left inside a statement, since that
+would pin what it sees.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from functools import cache, partial
 from pathlib import Path
 
 from pgo import errors
 from pgo.store import sqlite_acts as acts
+from pgo.store import sqlite_daybook as daybook
 from pgo.store.contract import Commit, Line
 from pgo.store.locks import LockFile, Turns, place_of
 from pgo.store.sqlite_files import SCHEMAS, connect, prepare, refuse_network
-from pgo.store.sqlite_quick import Quick
 from pgo.store.sqlite_reads import COMMITS, IMAGE, LINES, Reader, Rows, split
 from pgo.store.sqlite_writer import Writer
 from pgo.store.trail import PAGE, merged
@@ -56,7 +57,8 @@ class SqliteStore:
         self._heads, self._reads, self._scans = Reader(data), Reader(data), Reader(data)
         self._image_reads, self._key_reads = Reader(images), Reader(keys)
         self._trail_reads = Reader(trail)
-        self._lines = Quick(trail)
+        self._lines = daybook.Daybook(trail, locks, self._into_table)
+        self._beside = partial(daybook.written, trail)
 
     @classmethod
     async def open(
@@ -81,7 +83,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
-        self._lines.close()
+        await self._lines.close()
         for writer in (self._data, self._trail, self._images, self._keys):
             await writer.close()
         for reader in (
@@ -142,10 +144,11 @@ class SqliteStore:
         another process is gone here too.
         """
         if len(ids) <= INLINE:
-            return dict(self._heads.newest(*_asked(client, ids))) if ids else {}
+            return dict(self._heads.newest(_bodies(len(ids)), client, *ids)) if ids else {}
         found: dict[bytes, bytes] = {}
-        for start in range(0, len(ids), 2 * INLINE):
-            found.update(await self._scan(*_asked(client, ids[start : start + 2 * INLINE])))
+        for start in range(0, len(ids), INLINE):
+            part = ids[start : start + INLINE]
+            found.update(await self._scan(_bodies(len(part)), client, *part))
         return found
 
     async def drop_bodies(self, client: str, ids: Sequence[bytes]) -> None:
@@ -201,27 +204,34 @@ class SqliteStore:
         """
         if not lines:
             return
-        size = sum(len(line.sealed) + 200 for line in lines)
         if self._lines.write(lines):
-            self._trail.written(size)
             return
+        if not self._lines.follow(lines):
+            await self._lines.emptied(lines)
         began = self._lines.clock()
-        await self._trail.do(partial(acts.note, lines=lines), size)
+        await self._into_table(lines)
         self._lines.took(self._lines.clock() - began)
+        self._lines.noted(lines)
+
+    async def _into_table(self, lines: Sequence[Line]) -> None:
+        size = sum(len(line.sealed) + 200 for line in lines)
+        await self._trail.do(partial(acts.note, lines=lines), size)
 
     async def trail(
         self, client: str, since: int = 0, until: int | None = None
     ) -> AsyncIterator[Line]:
         """Audit lines with since <= at < until, each chain in its own order."""
         end = 2**63 - 1 if until is None else until
-        chains: list[tuple[str, Reader]] = []
+        beside = await asyncio.to_thread(self._beside, client, since, end)
+        chains = {(writer, self._trail_reads) for writer in beside}
         for reader in (self._scans, self._trail_reads):
             sql = "SELECT DISTINCT writer FROM lines WHERE client = ? AND at >= ? AND at < ?"
-            chains += [(writer, reader) for (writer,) in await reader.scan(sql, client, since, end)]
+            chains |= {(writer, reader) for (writer,) in await reader.scan(sql, client, since, end)}
 
         async def page(writer: str, reader: Reader, seq: int) -> list[Line]:
             rows = await reader.scan(LINES, client, writer, seq, since, end, PAGE)
-            return [Line(*row) for row in rows]
+            waiting = beside.get(writer, ()) if reader is self._trail_reads else ()
+            return daybook.merged_page([Line(*row) for row in rows], waiting, seq, PAGE)
 
         in_order = sorted(chains, key=lambda chain: chain[0])
         async for line in merged(partial(page, *chain) for chain in in_order):
@@ -369,16 +379,9 @@ class SqliteStore:
         return await self._scans.scan(sql, *values)
 
 
-def _asked(client: str, ids: Sequence[bytes]) -> tuple[str, *tuple[str | bytes, ...]]:
-    """The statement for bodies and its values; few different ones, since each is prepared."""
-    marks = 1 << (len(ids) - 1).bit_length()
-    return _bodies_sql(marks), client, *ids, *(ids[-1],) * (marks - len(ids))
-
-
 @cache
-def _bodies_sql(marks: int) -> str:
-    listed = ", ".join("?" * marks)
-    return f"SELECT id, sealed FROM bodies WHERE client = ? AND id IN ({listed})"
+def _bodies(count: int) -> str:
+    return f"SELECT id, sealed FROM bodies WHERE client = ? AND id IN ({', '.join('?' * count)})"
 
 
 def _prepared(path: Path, mountinfo: Path) -> LockFile:
@@ -391,10 +394,24 @@ def _prepared(path: Path, mountinfo: Path) -> LockFile:
             with locks.held(0, PATIENCE):
                 for part, schema in SCHEMAS.items():
                     prepare(Path(f"{path}{part}"), schema)
+            with locks.held(3, PATIENCE):
+                _adopt(Path(f"{path}-trail"), locks)
             undo.pop_all()
     except (OSError, sqlite3.Error) as error:
         raise errors.Unavailable("The store's files cannot be used (PGO_STORE).") from error
     return locks
+
+
+def _adopt(trail: Path, locks: LockFile) -> None:
+    """Put the lines into the table that processes have left that died."""
+    with closing(connect(trail)) as connection:
+
+        def move(lines: Sequence[Line]) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            acts.note(connection, lines)
+            connection.execute("COMMIT")
+
+        daybook.adopted(trail, locks, move)
 
 
 def _same_client(client: str, commit: Commit) -> None:

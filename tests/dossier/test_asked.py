@@ -80,12 +80,12 @@ async def test_a_list_is_remembered_in_order_and_not_while_a_change_is_tried(hom
     dossier = await home.house.parts.dossiers.open(client)
     asked = ("SELECT rid, ver FROM res WHERE type=? AND live ORDER BY rid DESC", ("Observation",))
     first = dossier.places(*asked)
-    assert first == sorted(first, reverse=True)
+    assert list(first) == sorted(first, reverse=True)
     assert len(first) == 3
     dossier.image.db.execute("UPDATE res SET live=0")
     assert dossier.places(*asked) == first
     dossier.image.db.execute("SAVEPOINT tried")
-    assert dossier.places(*asked) == []
+    assert list(dossier.places(*asked)) == []
     dossier.image.db.execute("RELEASE tried")
     dossier.image.db.execute("UPDATE res SET live=1")
     await home.add(client, make(3))
