@@ -6,7 +6,10 @@ that cannot be read, is no ordinary file or is too large is an error of its own.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ MOST_FILE_BYTES: Final = 50_000_000
 MOST_RESOURCE_BYTES: Final = 10_000_000  # sealed, one must fit in a document of MongoDB
 _SUFFIXES: Final = frozenset({".json", ".ndjson", ".xml"})
 _BOM: Final = b"\xef\xbb\xbf"
+_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _PATIENT: Final = re.compile(rb'"resourceType"\s*:\s*"Patient"|<(?:\w+:)?Patient[\s/>]')
 _UUID: Final = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _LAST: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
@@ -54,7 +58,7 @@ class Piece:
 
     def holds_patient(self) -> bool:
         """Whether a Patient seems to be in it: those go first, since others are about them."""
-        return _PATIENT.search(self.raw) is not None
+        return (self.xml or b'Patient"' in self.raw) and _PATIENT.search(self.raw) is not None
 
     def tree(self, release: Release) -> Tree:
         """The parsed text.
@@ -70,9 +74,15 @@ def files_of(paths: Iterable[Path]) -> list[File]:
     found: list[File] = []
     for path in paths:
         if path.is_dir():
-            below = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
-            names = ((one.relative_to(path).as_posix(), one) for one in below if not one.is_dir())
-            found += [File(name, one, below=True) for name, one in names]
+            below = [
+                (*Path(folder).relative_to(path).parts, name)
+                for folder, _, names in os.walk(path)
+                for name in names
+                if os.path.splitext(name)[1].lower() in _SUFFIXES  # noqa: PTH122 - names, by the thousand
+            ]
+            found += [
+                File("/".join(parts), path.joinpath(*parts), below=True) for parts in sorted(below)
+            ]
         else:
             found.append(File(path.name, path))
     return found
@@ -95,16 +105,19 @@ def pieces(file: File) -> Iterator[Piece]:
 
 
 def _read(file: File) -> bytes:
-    path = file.path
-    if file.below and path.is_symlink():
-        raise PgoError("a link", issues=(Issue("security", "a symbolic link is not followed"),))
     try:
-        if not path.is_file():
+        about = file.path.stat(follow_symlinks=not file.below)
+        if stat.S_ISLNK(about.st_mode):
+            words = "a symbolic link is not followed"
+            raise PgoError("a link", issues=(Issue("security", words),))
+        if not stat.S_ISREG(about.st_mode):
             raise NotFound("there is no such file")
-        if path.stat().st_size > MOST_FILE_BYTES:
+        if about.st_size > MOST_FILE_BYTES:
             raise TooLarge(f"a file has at most {MOST_FILE_BYTES // 1_000_000} MB")
-        return path.read_bytes()
+        return file.path.read_bytes()
     except OSError as fault:
+        if fault.errno in _MISSING:
+            raise NotFound("there is no such file") from None
         words = "the file cannot be read"
         raise PgoError(words, issues=(Issue("exception", words),)) from fault
 
