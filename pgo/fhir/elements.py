@@ -31,6 +31,7 @@ class Element:
         required: at least one; for a choice one of the members with the same `choice`.
         choice: `value[x]` for a choice of types, else "".
         codes: what a required binding allows: codes, or by system for a concept; None is open.
+        primitive: a string, number or boolean, which may have a `_name` beside it.
     """
 
     name: str
@@ -39,11 +40,10 @@ class Element:
     required: bool
     choice: str = ""
     codes: Codes | None = field(default=None, hash=False)
+    primitive: bool = field(init=False)
 
-    @property
-    def primitive(self) -> bool:
-        """A string, number or boolean, which may have a `_name` beside it."""
-        return self.type_[0].islower()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "primitive", self.type_[0].islower())
 
 
 @cache

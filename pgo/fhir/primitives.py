@@ -39,6 +39,11 @@ _RUNS: Final = frozenset(
 )
 
 
+def check_of(type_: str) -> Callable[[Any], str]:
+    """What says why a value is not of a primitive type, in words without it; "" when it is."""
+    return _CHECKS[type_]
+
+
 def fault(type_: str, value: Any) -> str:
     """Why a value is not of a primitive type, in words without the value; "" when it is."""
     return _CHECKS[type_](value)

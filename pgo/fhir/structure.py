@@ -9,6 +9,7 @@ specification that protect whoever reads the resource (ext-1, per-1, qty-3, dom-
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,25 +66,44 @@ def look(release: Release, tree: dict[str, Any], place: str = "") -> Findings:
     return findings
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What the definition of a type asks of its objects, laid out once.
+
+    Attributes:
+        members: by name.
+        checks: what judges a value of a primitive member.
+        needed: per required element what to call it, and the members of which one must be there.
+        choices: per choice of types the members of which only one may be there.
+        rule: looks at more than one member; words when it is broken.
+    """
+
+    members: dict[str, Element]
+    checks: dict[str, Callable[[Any], str]]
+    needed: tuple[tuple[str, tuple[str, ...]], ...]
+    choices: tuple[tuple[str, frozenset[str]], ...]
+    rule: Callable[[dict[str, Any]], str] | None
+
+
 @cache
-def _needed(release: Release, type_: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Per required element: what to call it, and the members of which one must be there."""
+def _form(release: Release, type_: str) -> _Form:
+    known = members(release, type_)
     needed: dict[str, list[str]] = {}
-    for one in members(release, type_).values():
-        if one.required:
-            alike = (one.name, f"_{one.name}") if one.primitive else (one.name,)
-            needed.setdefault(one.choice or one.name, []).extend(alike)
-    return tuple((name, tuple(alike)) for name, alike in needed.items())
-
-
-@cache
-def _choices(release: Release, type_: str) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Per choice of types: the members of which only one may be there."""
     choices: dict[str, set[str]] = {}
-    for one in members(release, type_).values():
+    for one in known.values():
+        alike = (one.name, f"_{one.name}")
+        if one.required:
+            named = alike if one.primitive else (one.name,)
+            needed.setdefault(one.choice or one.name, []).extend(named)
         if one.choice:
-            choices.setdefault(one.choice, set()).update((one.name, f"_{one.name}"))
-    return tuple((choice, frozenset(alike)) for choice, alike in choices.items())
+            choices.setdefault(one.choice, set()).update(alike)
+    return _Form(
+        known,
+        {one.name: primitives.check_of(one.type_) for one in known.values() if one.primitive},
+        tuple((name, tuple(alike)) for name, alike in needed.items()),
+        tuple((choice, frozenset(alike)) for choice, alike in choices.items()),
+        _RULES.get(type_),
+    )
 
 
 @dataclass(slots=True)
@@ -108,23 +128,28 @@ class _Walk:
 
     def object(self, tree: Any, type_: str, place: str) -> None:
         """The members of one object of a type."""
-        if type(tree) is not dict:
-            self.findings.add("structure", "This is not an object.", place)
+        if type(tree) is not dict or not tree:
+            words = "This is not an object." if type(tree) is not dict else "This object is empty."
+            self.findings.add("structure", words, place)
             return
-        if not tree:
-            self.findings.add("structure", "This object is empty.", place)
-            return
-        known = members(self.release, type_)
+        form = _form(self.release, type_)
+        known, checks = form.members, form.checks
         for position, (name, value) in enumerate(tree.items(), 1):
             element = known.get(name)
-            if element is not None:
-                self.member(value, element, f"{place}.{name}", tree)
-            else:
+            if element is None:
                 self.beside(name, value, tree, type_, place, position)
-        for name, alike in _needed(self.release, type_):
-            if not any(one in tree for one in alike):
+            elif element.many:
+                self.array(value, element, f"{place}.{name}", tree)
+            elif not element.primitive:
+                self.complex(value, element, f"{place}.{name}")
+            elif words := checks[name](value):
+                self.findings.add("value", words, f"{place}.{name}")
+            elif element.codes is not None or element.type_ == "xhtml":
+                self.bound(value, element, f"{place}.{name}")
+        for name, alike in form.needed:
+            if alike[0] not in tree and not any(one in tree for one in alike):
                 self.findings.add("required", "This element is required.", f"{place}.{name}")
-        self.rules(tree, type_, place)
+        self.rules(tree, form, type_, place)
 
     def beside(
         self, name: str, value: Any, tree: dict[str, Any], type_: str, place: str, position: int
@@ -154,52 +179,54 @@ class _Walk:
             elif values is None:
                 self.findings.add("structure", "Null is not allowed here.", f"{place}[{i}]")
 
-    def member(self, value: Any, element: Element, place: str, tree: dict[str, Any]) -> None:
-        """One element: an array or a single value, as its definition says."""
-        if element.name in _R4_ALONE and self.release == "r4":
-            self.findings.beyond = True
-        if not element.many:
-            self.value(value, element, place)
-            return
+    def array(self, value: Any, element: Element, place: str, tree: dict[str, Any]) -> None:
+        """An element that may be there more than once; null where only its `_name` says more."""
         if type(value) is not list or not value:
             self.findings.add("structure", "This is not an array with something in it.", place)
             return
-        sides = tree.get(f"_{element.name}") if element.primitive else None
+        if not element.primitive:
+            for i, one in enumerate(value):
+                self.complex(one, element, f"{place}[{i}]")
+            return
+        sides, check = tree.get(f"_{element.name}"), primitives.check_of(element.type_)
         for i, one in enumerate(value):
             if one is None and type(sides) is list and sides[i : i + 1] not in ([], [None]):
                 continue
-            self.value(one, element, f"{place}[{i}]")
+            if words := check(one):
+                self.findings.add("value", words, f"{place}[{i}]")
+            else:
+                self.bound(one, element, f"{place}[{i}]")
 
-    def value(self, value: Any, element: Element, place: str) -> None:
-        """One value of one element, and the code it may have to be."""
-        if element.primitive:
-            words = primitives.fault(element.type_, value)
-            if words:
+    def bound(self, value: Any, element: Element, place: str) -> None:
+        """A value of its primitive type: the narrative or the code it has to be."""
+        if element.type_ == "xhtml":
+            for words in narrative.faults(value):
                 self.findings.add("value", words, place)
-            elif element.type_ == "xhtml":
-                for words in narrative.faults(value):
-                    self.findings.add("value", words, place)
-            elif element.codes is not None and value not in element.codes:
-                self.findings.add("code-invalid", "This code is not allowed here.", place)
-        elif element.type_ == "Resource":
+        elif element.codes is not None and value not in element.codes:
+            self.findings.add("code-invalid", "This code is not allowed here.", place)
+
+    def complex(self, value: Any, element: Element, place: str) -> None:
+        """One object or resource, and the code it may have to be."""
+        if element.type_ == "Resource":
             contained = element.name == "contained"
             self.resource(value, place, self.inside | {""} if contained else frozenset())
             if contained and type(value) is dict and "contained" in value:
                 self.findings.add("invariant", "A contained resource contains nothing.", place)
-        else:
-            self.object(value, element.type_, place)
-            if type(element.codes) is dict and type(value) is dict and not _coded(value, element):
-                self.findings.add("code-invalid", "None of its codes is allowed here.", place)
+            return
+        if element.name in _R4_ALONE and self.release == "r4":
+            self.findings.beyond = True
+        self.object(value, element.type_, place)
+        if type(element.codes) is dict and type(value) is dict and not _coded(value, element):
+            self.findings.add("code-invalid", "None of its codes is allowed here.", place)
 
-    def rules(self, tree: dict[str, Any], type_: str, place: str) -> None:
+    def rules(self, tree: dict[str, Any], form: _Form, type_: str, place: str) -> None:
         """The rules that look at more than one member."""
-        rule = _RULES.get(type_)
-        words = rule(tree) if rule else ""
+        words = form.rule(tree) if form.rule else ""
         if words:
             self.findings.add("invariant", words, place)
         if type_ == "Reference":
             self.reference(tree.get("reference"), f"{place}.reference")
-        for choice, alike in _choices(self.release, type_):
+        for choice, alike in form.choices:
             if len({name.lstrip("_") for name in tree if name in alike}) > 1:
                 self.findings.add("structure", "A choice has two types.", f"{place}.{choice}")
 
