@@ -45,12 +45,14 @@ from pgo.medmij.services import Service, catalogue
 from pgo.metrics import make_metrics
 from pgo.narrowed import is_known
 from pgo.notice_routes import router as notice_router
+from pgo.oauth.choices import Choice
 from pgo.oauth.configured import ways_of
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import smart_configuration
 from pgo.oauth.parts import Parts as OAuthParts
 from pgo.oauth.routes import router as oauth_router
+from pgo.oauth.used import Used, beside
 from pgo.oneself import kind_of
 from pgo.question_routes import questions
 from pgo.question_routes import router as question_router
@@ -58,7 +60,7 @@ from pgo.rates import Rates
 from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
 from pgo.settings import Settings, load
-from pgo.shared import caller_of_account, patient_id, shared_with, subject_of
+from pgo.shared import caller_of_account, choices_of, patient_id, subject_of
 from pgo.sharing_routes import router as sharing_router
 from pgo.store.contract import Store
 from pgo.web import request_id
@@ -127,7 +129,10 @@ class Server:
                 count=lambda limit, who: counters.require(limits[limit], who),
             )
         )
-        self._app, self.pages = _wired(house, counters)
+        used = beside(self._settings.store) if self._store is None else None
+        if used is not None:
+            self._stack.callback(used.close)
+        self._app, self.pages = _wired(house, counters, used)
         await self._stack.enter_async_context(upkeep.kept_up(house))
         await house.note("start")
         self.house = house
@@ -174,10 +179,10 @@ def from_environment() -> Server:
     return build(settings)
 
 
-def _wired(house: House, counters: Rates) -> tuple[ASGIApp, FastAPI]:
+def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, FastAPI]:
     """The whole application, and the part of it that is FastAPI."""
     metrics = make_metrics(lambda: house.parts.dossiers.open_count)
-    oauth = _oauth(house)
+    oauth = _oauth(house, used)
     guard = Guard(house.registry, house.tokens, oauth.proofs)
     door = _FrontDoor(house, guard, counters)
     searches, profiles = house.parts.dossiers.searches, house.parts.profiles
@@ -295,19 +300,16 @@ def _fastapi(house: House, door: _FrontDoor, oauth: OAuthParts) -> FastAPI:
     return app
 
 
-def _oauth(house: House) -> OAuthParts:
+def _oauth(house: House, used: Used | None) -> OAuthParts:
     async def note(event: str, **fields: str) -> None:
         outcome = REFUSED if fields.get("outcome") == "refused" else 0
         detail = fields.get("detail", "")
         said = {"person": fields.get("person", ""), "app": fields.get("app", ""), "note": detail}
         await house.note(_EVENTS[event], outcome=outcome, **said)
 
-    async def dossiers_of(person: str) -> Sequence[tuple[str, str]]:
+    async def dossiers_of(person: str) -> Sequence[Choice]:
         account = await house.registry.account(person)
-        if account is None:
-            return []
-        found = await shared_with(house, caller_of_account(account))
-        return [(one.client, one.name) for one in found if not one.dormant]
+        return [] if account is None else await choices_of(house, caller_of_account(account))
 
     async def patient_of(client: str) -> str:
         return patient_id(await house.parts.dossiers.open(client), "r4")
@@ -337,6 +339,7 @@ def _oauth(house: House) -> OAuthParts:
         ways=ways_of(house.settings),
         count=house.parts.count,
         known=lambda cap: is_known(cap, house.parts.dossiers.searches),
+        used=used,
     )
 
 

@@ -8,6 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from http.client import HTTPConnection
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -27,6 +28,7 @@ _PROOF_BAR: Final = 0.5
 _SYSTEM: Final = "sys-bench"
 _MOST_GRANTS: Final = 1_000
 _SEARCH: Final = "/fhir/r4/Observation?category=laboratory&_count=1"
+_PATIENCE: Final = 10.0
 _READER, _FAMILY = "p-marjan", "fenna"
 
 
@@ -68,7 +70,8 @@ def proving(stand: Stand) -> list[Row]:
     stand.tell("proofs: bearer and DPoP in turns")
     plain = partial(stand.drive, server, path, bearer)
     enough = round(plain()["rate"] * stand.seconds * 1.1)
-    proofs = _proofs(server, path, bound, key)
+    nonce = _nonce(server, path, bound, key)
+    proofs = _proofs(server, path, bound, key, nonce=nonce)
 
     def proved() -> float:
         return stand.drive_each(server, [proofs() for _ in range(enough)])["rate"]
@@ -112,11 +115,29 @@ def _grant(server: Server, key: ECKey) -> str:
     return "\r\n".join([*head, "", body])
 
 
-def _proofs(server: Server, path: str, token: str, key: ECKey) -> Callable[[], str]:
-    """Makes requests, each with a proof of its own."""
+def _nonce(server: Server, path: str, token: str, key: ECKey) -> str:
+    """The nonce the server asks for, since it just began to remember proofs."""
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
+    head = _proofs(server, path, token, key)().split("\r\n")[1:-2]
+    try:
+        connection.request("GET", path, headers=dict(line.split(": ", 1) for line in head))
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    return answer.headers["DPoP-Nonce"]
+
+
+def _proofs(server: Server, path: str, token: str, key: ECKey, **more: str) -> Callable[[], str]:
+    """Makes requests, each with a proof of its own that says `more`."""
     jwk = {name: value for name, value in key.as_dict(private=False).items() if name != "kid"}
     header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}
-    said = {"htm": "GET", "htu": f"http://127.0.0.1:{server.port}{path}", "ath": hash_of(token)}
+    said = {
+        "htm": "GET",
+        "htu": f"http://127.0.0.1:{server.port}{path}",
+        "ath": hash_of(token),
+        **more,
+    }
 
     def made() -> str:
         claims = {**said, "iat": int(time.time()), "jti": secrets.token_hex(16)}

@@ -11,12 +11,14 @@ from anyio import CapacityLimiter
 
 from pgo.dossier.seal import Box
 from pgo.errors import BadValue
+from pgo.oauth.choices import Choice
 from pgo.oauth.keysets import KeySets
 from pgo.oauth.levels import Ways
 from pgo.oauth.proof import Proofs
 from pgo.oauth.scopes import Cap
 from pgo.oauth.signing import Signing
 from pgo.oauth.tokens import Tokens
+from pgo.oauth.used import InStore, Used
 from pgo.registry import Registry
 from pgo.store.contract import Store
 
@@ -54,8 +56,8 @@ class Note(Protocol):
         """Return when the line is durable."""
 
 
-Dossiers = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
-"""(client id, label for people) of each dossier a person may let an app into."""
+Dossiers = Callable[[str], Awaitable[Sequence[Choice]]]
+"""The dossiers a person may let an app into."""
 PatientOf = Callable[[str], Awaitable[str]]
 """R4 Patient id of a dossier."""
 FhirUserOf = Callable[[str, str], Awaitable[str]]
@@ -72,6 +74,7 @@ class Parts:
         ways: how else people sign in.
         count: takes one from a named limit of somebody, or raises TooMany.
         known: whether the search restrictions in scopes are searches of our FHIR releases.
+        used: remembers proofs of possession; the store does when nothing is given.
         proofs, signing, keysets: checks of possession, our own keys, keys of clients.
         limiter: threads for authlib's grants; their own, so that sign-ins never hold up reads.
     """
@@ -90,6 +93,7 @@ class Parts:
     known: Callable[[Cap], bool] = lambda _: True
     count: Callable[[str, str], None] = lambda _limit, _who: None
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
+    used: Used | None = None
     proofs: Proofs = field(init=False)
     signing: Signing = field(init=False)
     keysets: KeySets = field(init=False)
@@ -101,7 +105,8 @@ class Parts:
         if not sound or parts.query or parts.fragment or self.issuer.endswith("/"):
             raise BadValue("The issuer is an https address without a last slash.", place="issuer")
         now = self.tokens.now
-        object.__setattr__(self, "proofs", Proofs(self.store, self.box, now, self.issuer))
+        used = self.used or InStore(self.store)
+        object.__setattr__(self, "proofs", Proofs(used, self.box, now, self.issuer))
         object.__setattr__(self, "signing", Signing(self.store, self.box, now))
         object.__setattr__(self, "keysets", KeySets(now))
 

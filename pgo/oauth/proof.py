@@ -2,7 +2,7 @@
 
 A binding is text: "jkt:" and the thumbprint of a DPoP key, "x5t:" and that of a certificate, or ""
 for a bearer token. Checks of a proof, in order: size, form, header (nothing but typ, alg, jwk),
-key, signature, claims, nonce, first use.
+key, signature, claims, nonce, first use (see `pgo.oauth.used`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from joserfc.jws import JWSRegistry
 from pgo.dossier.seal import Box
 from pgo.errors import Incident, InvalidProof, NonceNeeded
 from pgo.oauth.clients import key_is_sound
-from pgo.store.contract import Store
+from pgo.oauth.used import Book, Used
 
 ALGORITHMS: Final = ("ES256", "ES384", "PS256", "EdDSA")
 """Signature algorithms a proof may have."""
@@ -56,11 +56,12 @@ class Signer:
 
 
 class Proofs:
-    """Checks proofs; what was used once is kept in the store, so that no worker takes it again."""
+    """Checks proofs; each is good once, on whatever worker that shares the memory `used`."""
 
-    def __init__(self, store: Store, box: Box, now: Callable[[], int], issuer: str) -> None:
-        self._store, self._box, self._now, self._issuer = store, box, now, issuer
+    def __init__(self, used: Used, box: Box, now: Callable[[], int], issuer: str) -> None:
+        self._used, self._box, self._now, self._issuer = used, box, now, issuer
         self._signers: dict[str, Signer] = {}
+        self._nonces: dict[str, tuple[int, str]] = {}
 
     async def binding(
         self, proof: str, method: str, path: str, *, token: str = "", fresh: bool = False
@@ -76,6 +77,7 @@ class Proofs:
 
         Raises:
             errors.InvalidProof: anything is wrong. errors.NonceNeeded: only the nonce.
+            errors.Unavailable: it is good, and cannot be remembered.
         """
         now = self._now()
         try:
@@ -83,34 +85,46 @@ class Proofs:
             jti = _check(claims, method, self._issuer + path, token, now)
         except (_Failed, JoseError, ValueError, TypeError, RecursionError) as wrong:
             raise InvalidProof("The DPoP proof is not good.", place="DPoP") from wrong
-        self._check_nonce(claims, fresh=fresh, now=now)
-        name = sha256(f"{signer.thumbprint}|{jti}".encode()).hexdigest()
+        book = self._used.book(now)
+        self._check_nonce(claims, book, fresh=fresh, now=now)
         until = claims["iat"] + LONGEST + SKEW + 1
-        if not await self._store.put("dpop", name, b"1", until, fresh=True):
+        if not await book.first(f"{signer.thumbprint}|{jti}", now, until):
             raise InvalidProof("The DPoP proof is not good.", place="DPoP")
         return f"jkt:{signer.thumbprint}"
 
     def nonce(self) -> str:
         """A nonce that any worker knows for its own for five minutes; nothing is stored."""
-        sealed = self._box.seal(_NONCE_PLACE, str(self._now()).encode())
+        now = self._now()
+        made = f"{now}|{self._used.book(now).name}"
+        sealed = self._box.seal(_NONCE_PLACE, made.encode())
         return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
-    def _check_nonce(self, claims: dict[str, Any], *, fresh: bool, now: int) -> None:
-        given = claims.get("nonce")
-        if given is None and not fresh:
+    def _check_nonce(self, claims: dict[str, Any], book: Book, *, fresh: bool, now: int) -> None:
+        """A nonce of ours, where one is wanted; from before the book was begun, one of the book."""
+        given, early = claims.get("nonce"), claims["iat"] <= book.since
+        if given is None and not fresh and not early:
             return
-        if not now - NONCE_LIVES <= self._made(given) <= now + SKEW:
+        made, name = self._made(given)
+        timely = now - NONCE_LIVES <= made <= now + SKEW
+        if not timely or (early and name != book.name):
             headers = {"DPoP-Nonce": self.nonce()}
             raise NonceNeeded("Use the nonce in DPoP-Nonce.", headers=headers)
 
-    def _made(self, nonce: Any) -> int:
-        """When we made a nonce; 0 for what is none of ours."""
+    def _made(self, nonce: Any) -> tuple[int, str]:
+        """When we made a nonce, and the book in use then; (0, "") for what is none of ours."""
         if not isinstance(nonce, str) or len(nonce) > MOST_JTI:
-            return 0
-        try:
-            return int(self._box.open(_NONCE_PLACE, _decoded(nonce)))
-        except (Incident, ValueError):
-            return 0
+            return 0, ""
+        known = self._nonces.get(nonce)
+        if known is None:
+            try:
+                opened = self._box.open(_NONCE_PLACE, _decoded(nonce)).decode()
+                known = int(opened.partition("|")[0]), opened.partition("|")[2]
+            except (Incident, ValueError):
+                return 0, ""
+            if len(self._nonces) >= REMEMBERED:
+                self._nonces.clear()
+            self._nonces[nonce] = known
+        return known
 
     def _opened(self, proof: str) -> tuple[Signer, dict[str, Any]]:
         """Who made it and what it says; the signature is right."""
@@ -173,7 +187,7 @@ def _check(claims: dict[str, Any], method: str, address: str, token: str, now: i
         raise _Failed("iat")
     if claims.get("htm") != method:
         raise _Failed("htm")
-    if not isinstance(htu, str) or _same(htu) != _same(address):
+    if htu != address and (not isinstance(htu, str) or _same(htu) != _same(address)):
         raise _Failed("htu")
     if token:
         wanted = hash_of(token)

@@ -19,6 +19,7 @@ from joserfc import jwk
 from pgo.errors import BadRequest, NonceStale, ProofRefused, Unauthenticated
 from pgo.oauth.certificate import HEADER, certificate_binding
 from pgo.oauth.proof import Proofs
+from pgo.oauth.used import InStore
 from pgo.registry import App
 
 READ = {"path": "/fhir/r4/Patient/x", "method": "GET", "without": ("nonce",)}
@@ -154,7 +155,7 @@ async def test_a_proof_is_good_once_on_any_worker(world):
     proof = world.proof(token=token, **READ)
 
     async def worker() -> bool:
-        other = Proofs(world.store, world.box, world.tokens.now, world.ISSUER)
+        other = Proofs(InStore(world.store), world.box, world.tokens.now, world.ISSUER)
         try:
             await other.binding(proof, "GET", READ["path"], token=token)
         except BadRequest:
