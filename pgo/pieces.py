@@ -22,7 +22,7 @@ from pgo.fhir.elements import Release
 
 MOST_FILE_BYTES: Final = 50_000_000
 MOST_RESOURCE_BYTES: Final = 10_000_000  # sealed, one must fit in a document of MongoDB
-_SUFFIXES: Final = frozenset({".json", ".ndjson", ".xml"})
+_SUFFIXES: Final = (".json", ".ndjson", ".xml")
 _BOM: Final = b"\xef\xbb\xbf"
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _PATIENT: Final = re.compile(rb'"resourceType"\s*:\s*"Patient"|<(?:\w+:)?Patient[\s/>]')
@@ -74,18 +74,19 @@ def files_of(paths: Iterable[Path]) -> list[File]:
     found: list[File] = []
     for path in paths:
         if path.is_dir():
-            below = [
-                (*Path(folder).relative_to(path).parts, name)
-                for folder, _, names in os.walk(path)
-                for name in names
-                if os.path.splitext(name)[1].lower() in _SUFFIXES  # noqa: PTH122 - names, by the thousand
-            ]
-            found += [
-                File("/".join(parts), path.joinpath(*parts), below=True) for parts in sorted(below)
-            ]
+            found += (File("/".join(one), path.joinpath(*one), below=True) for one in _below(path))
         else:
             found.append(File(path.name, path))
     return found
+
+
+def _below(path: Path) -> list[tuple[str, ...]]:
+    """The files in a folder that may hold resources, in order, as the steps to each."""
+    found = []
+    for folder, _, names in os.walk(path):
+        steps = Path(folder).relative_to(path).parts
+        found += [(*steps, name) for name in names if name.lower().endswith(_SUFFIXES)]
+    return sorted(found)
 
 
 def pieces(file: File) -> Iterator[Piece]:

@@ -97,7 +97,8 @@ class Staging:
                 self._names.update(names_of(op, f"{op.type}/{target}"))
                 if op.method == "POST" and op.condition is not None:
                     self._names[f"{op.type}?{op.condition}"] = f"{op.type}/{target}"
-        self._collect_referrers(op for op in sound if op.fault is None)
+        if not self.operator:  # who asks no leave for what is brought in
+            self._collect_referrers(op for op in sound if op.fault is None)
 
     def _patient_id(self, ops: Sequence[Op]) -> str:
         row = self.dossier.image.patient(self.rel)

@@ -36,7 +36,7 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """The folded words of a text, in order."""
-    return _WORD.findall(fold(text))
+    return _WORD.findall(text.casefold() if text.isascii() else fold(text))
 
 
 def narrative(tree: Mapping[str, Any]) -> str:
@@ -58,20 +58,30 @@ def _line(words: Iterable[str]) -> str:
     return f" {line} " if line else ""
 
 
-def _gather(value: Any, texts: list[str]) -> None:
-    """Put all texts in a value at the end of a list."""
-    if type(value) is str:
-        if "://" not in value and not value.startswith("urn:") and not _MOMENT.fullmatch(value):
+def _gather(tree: Mapping[str, Any], texts: list[str]) -> None:
+    """Put all texts in an object at the end of a list."""
+    for name, value in tree.items():
+        if name in _WORDLESS:
+            continue
+        kind = type(value)
+        if kind is dict:
+            if name != "text":  # a narrative, which is read by itself
+                _gather(value, texts)
+        elif kind is list:
+            _gather_all(value, texts)
+        elif kind is str and name != "content" and _has_words(value):  # the bytes of a STU3 Binary
             texts.append(value)
-    elif type(value) is list:
-        for one in value:
+
+
+def _gather_all(values: list[Any], texts: list[str]) -> None:
+    for one in values:
+        if type(one) is dict:
             _gather(one, texts)
-    elif type(value) is dict:
-        for name, one in value.items():
-            if name not in _WORDLESS and not _wordless(name, one):
-                _gather(one, texts)
+        elif type(one) is list:
+            _gather_all(one, texts)
+        elif type(one) is str and _has_words(one):
+            texts.append(one)
 
 
-def _wordless(name: str, value: Any) -> bool:
-    """A narrative, which is read by itself, or the bytes of an STU3 Binary."""
-    return (name == "text" and type(value) is dict) or (name == "content" and type(value) is str)
+def _has_words(text: str) -> bool:
+    return not ("://" in text or text.startswith("urn:") or _MOMENT.fullmatch(text))

@@ -11,6 +11,7 @@ from pgo.fhir import text
 from pgo.moment import instant
 
 _SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
+_REFERRING: Final = frozenset({"reference", "url"})
 _SERVER_META: Final = ("versionId", "lastUpdated", "source")
 
 
@@ -73,13 +74,20 @@ def identifiers(tree: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def references(tree: Any) -> list[str]:
-    """Every reference in a tree, as it stands there; addresses of attachments too."""
-    if isinstance(tree, dict):
-        own = [tree[name] for name in ("reference", "url") if isinstance(tree.get(name), str)]
-        return own + [name for value in tree.values() for name in references(value)]
-    if isinstance(tree, list):
-        return [name for item in tree for name in references(item)]
-    return []
+    """Every reference in a tree, as it stands there, in any order; addresses of attachments too."""
+    found: list[str] = []
+    left: list[Any] = [tree]
+    while left:
+        one = left.pop()
+        if type(one) is list:
+            left += one
+        elif type(one) is dict:
+            for name, value in one.items():
+                if type(value) is dict or type(value) is list:
+                    left.append(value)
+                elif name in _REFERRING and type(value) is str:
+                    found.append(value)
+    return found
 
 
 def foreign_subject(tree: dict[str, Any], patient: str) -> str:
