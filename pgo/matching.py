@@ -44,8 +44,9 @@ class Matching(Door):
 
     def _made(self, verdict: Verdict, query: Query) -> tuple[searching.Statement, bytes]:
         """The same with its name; made once for one query and what the verdict lets see."""
-        visible = verdict.visible(query.release, query.types)
-        blind = self._blind(verdict, query.release)
+        types = query.types
+        visible = verdict.visible(query.release, types)
+        blind = self._blind(verdict, query.release) if "Patient" in types else searching.sighted
         known, n, (seen, bound) = self.dossier.asked, self.dossier.image.n, visible("r")
         about = ("made", id(query), seen, tuple(bound), blind(query.type))
         kept: tuple[Query, searching.Statement, bytes] | None = known.find(n, about)

@@ -48,7 +48,8 @@ class Statement:
     args: tuple[Any, ...]
 
 
-def _sighted(_type: str) -> frozenset[str]:
+def sighted(_type: str) -> frozenset[str]:
+    """For who may search on everything."""
     return frozenset()
 
 
@@ -56,7 +57,7 @@ def compile(  # noqa: A001 - what it does; nobody needs the builtin here
     query: Query,
     visible: Visible,
     *,
-    blind: Blind = _sighted,
+    blind: Blind = sighted,
     now: datetime,
     columns: str = "r.rid",
 ) -> Statement:
@@ -170,7 +171,7 @@ def included(
     rids: Sequence[int],
     visible: Visible,
     *,
-    blind: Blind = _sighted,
+    blind: Blind = sighted,
     types: Iterable[str] = ("Patient",),
 ) -> Statement:
     """The statement that gives the `rid` of what `_include` and `_revinclude` add to these matches.
@@ -258,4 +259,15 @@ def _back(source: str, way: Sql, visible: Visible) -> Sql:
     return sql, [*way[1], *more]
 
 
-__all__ = ["Blind", "Include", "Query", "Statement", "Visible", "compile", "included", "parse"]
+__all__ = [
+    "Blind",
+    "Include",
+    "Query",
+    "Statement",
+    "Visible",
+    "compile",
+    "included",
+    "lasts",
+    "parse",
+    "sighted",
+]
