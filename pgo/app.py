@@ -23,7 +23,7 @@ from pgo.edge import wrap
 from pgo.errors import PgoError, Unavailable
 from pgo.fhir.address import is_fhir
 from pgo.fhir.ask import Operation
-from pgo.fhir.capability import capability
+from pgo.fhir.capability import Security, capability
 from pgo.fhir.endpoint import Doors, Fhir
 from pgo.fhir.everything import everything
 from pgo.fhir.export import starting
@@ -49,7 +49,7 @@ from pgo.oauth.choices import Choice
 from pgo.oauth.configured import ways_of
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
-from pgo.oauth.metadata import smart_configuration
+from pgo.oauth.metadata import CAPABILITIES, DESCRIPTION, oauth_uris, smart_configuration
 from pgo.oauth.parts import Parts as OAuthParts
 from pgo.oauth.routes import router as oauth_router
 from pgo.oauth.used import Used, beside
@@ -181,11 +181,12 @@ def from_environment() -> Server:
 
 def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, FastAPI]:
     """The whole application, and the part of it that is FastAPI."""
-    metrics = make_metrics(lambda: house.parts.dossiers.open_count)
+    metrics = make_metrics(lambda: len(house.parts.dossiers.open_clients))
     oauth = _oauth(house, used)
     guard = Guard(house.registry, house.tokens, oauth.proofs)
     door = _FrontDoor(house, guard, counters)
     searches, profiles = house.parts.dossiers.searches, house.parts.profiles
+    security = Security(oauth_uris(house.settings.issuer), CAPABILITIES, DESCRIPTION)
     fhir = Fhir(
         Doors(
             issuer=house.settings.issuer,
@@ -193,7 +194,7 @@ def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, F
             vault=house.vault,
             refused=door.refused,
             capability=lambda release, base: capability(
-                release, base, searches[release], profiles.library(release)
+                release, base, searches[release], profiles.library(release), security
             ),
             searches=searches,
             smart=lambda: smart_configuration(house.settings.issuer),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,14 +23,44 @@ _PATCHES: Final = (
 )
 """JSON Patch and merge patch; the last two are those of a FHIRPath Patch."""
 _DATE: Final = "2026-11-22"
+_SMART: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition"
+_OAUTH_URIS, _CAPABILITIES = f"{_SMART}/oauth-uris", f"{_SMART}/capabilities"
+_SERVICES: Final = {
+    "r4": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+    "stu3": "http://hl7.org/fhir/restful-security-service",
+}
+_SMART_CODES: Final = frozenset(
+    {
+        *("launch-ehr", "launch-standalone", "client-public", "client-confidential-symmetric"),
+        *("sso-openid-connect", "context-passthrough-banner", "context-passthrough-style"),
+        *("context-ehr-patient", "context-ehr-encounter", "context-standalone-patient"),
+        *("context-standalone-encounter", "permission-offline", "permission-patient"),
+        "permission-user",
+    }
+)
+"""The code system of the extension (smart-capabilities 4.0.1); SMART 2 has codes it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How an app gets a token: `ends` are names of SMART's oauth-uris with their addresses.
+
+    `can` are SMART's capabilities, `description` is for people who make apps.
+    """
+
+    ends: tuple[tuple[str, str], ...]
+    can: tuple[str, ...]
+    description: str
 
 
 @lru_cache(maxsize=64)
-def capability(release: Release, base: str, searches: Parameters, library: Library) -> bytes:
+def capability(
+    release: Release, base: str, searches: Parameters, library: Library, security: Security
+) -> bytes:
     """The CapabilityStatement of one release at one base address, as JSON.
 
     `searches` are the search parameters of that release that the server answers, `library` has the
-    profiles it holds resources against.
+    profiles it holds resources against, `security` is what the authorization server says of itself.
     """
     profiles = library.profiles()
     types = sorted(elements.stored(release))
@@ -47,7 +78,7 @@ def capability(release: Release, base: str, searches: Parameters, library: Libra
         "rest": [
             {
                 "mode": "server",
-                "security": _security(release, base),
+                "security": _security(release, security),
                 "resource": [
                     _resource(searches, type_, offered, profiles.get(type_, [])) for type_ in types
                 ],
@@ -65,26 +96,16 @@ def capability(release: Release, base: str, searches: Parameters, library: Libra
     return orjson.dumps(statement)
 
 
-def _security(release: str, base: str) -> dict[str, Any]:
-    issuer = base.partition("/fhir/")[0].partition("/dossiers/")[0]
-    address = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
-    system = "http://terminology.hl7.org/CodeSystem/restful-security-service"
-    if release == "stu3":
-        system = "http://hl7.org/fhir/restful-security-service"
-    ends = [
-        ("authorize", "/oauth/authorize"),
-        ("token", "/oauth/token"),
-        ("revoke", "/oauth/revoke"),
-    ]
+def _security(release: Release, security: Security) -> dict[str, Any]:
+    """How to get a token; the extensions are those of R4's specification, and of SMART for STU3."""
+    ends = [{"url": name, "valueUri": address} for name, address in security.ends]
+    can = [{"url": _CAPABILITIES, "valueCode": one} for one in security.can if one in _SMART_CODES]
+    code = {"system": _SERVICES[release], "code": "SMART-on-FHIR", "display": "SMART-on-FHIR"}
     return {
-        "extension": [
-            {
-                "url": address,
-                "extension": [{"url": name, "valueUri": issuer + path} for name, path in ends],
-            }
-        ],
+        "extension": [{"url": _OAUTH_URIS, "extension": ends}, *can],
         "cors": True,
-        "service": [{"coding": [{"system": system, "code": "SMART-on-FHIR"}]}],
+        "service": [{"coding": [code], "text": "OAuth 2 by SMART App Launch"}],
+        "description": security.description,
     }
 
 

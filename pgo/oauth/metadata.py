@@ -57,6 +57,26 @@ def smart_configuration(issuer: str) -> dict[str, Any]:
     return {**_shared(issuer), "capabilities": list(CAPABILITIES)}
 
 
+DESCRIPTION = (
+    "Access tokens by OAuth 2 with PKCE (SMART App Launch 2.2 and Backend Services); what this"
+    " server can do is in .well-known/smart-configuration below this address. A token may be bound"
+    " to a key: by DPoP (RFC 9449), or a certificate (RFC 8705) for apps with the profile fapi."
+)
+"""For the capability statements."""
+
+
+def oauth_uris(issuer: str) -> tuple[tuple[str, str], ...]:
+    """Name and address of what SMART's extension oauth-uris has a place for."""
+    said = _shared(issuer)
+    return (
+        ("authorize", said["authorization_endpoint"]),
+        ("token", said["token_endpoint"]),
+        ("introspect", said["introspection_endpoint"]),
+        ("revoke", said["revocation_endpoint"]),
+        ("manage", said["management_endpoint"]),
+    )
+
+
 def _shared(issuer: str) -> dict[str, Any]:
     return {
         "issuer": issuer,
@@ -69,6 +89,7 @@ def _shared(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "management_endpoint": f"{issuer}/mijn/apps",
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -6,7 +6,7 @@ import pytest
 
 from pgo import errors
 from pgo.fhir import added, index, text, validate
-from pgo.fhir.capability import capability
+from pgo.fhir.capability import Security, capability
 from pgo.fhir.parameters import registry
 from pgo.fhir.profiles import ours
 from pgo.fhir.query import parse
@@ -26,6 +26,7 @@ XML = """<SearchParameter xmlns="http://hl7.org/fhir"><url value="https://exampl
 <name value="Geur"/><status value="active"/><description value="Geur"/><code value="geur"/>
 <base value="Patient"/><type value="string"/>
 <expression value="Patient.extension('http://e/geur').value"/></SearchParameter>"""
+BASE, SECURITY = "https://e/fhir/r4", Security((("token", "https://e/token"),), (), "By token.")
 FILES = [(file.parent.name, file) for file in sorted(added.OURS.rglob("*.json"))]
 
 
@@ -61,10 +62,10 @@ def test_a_deployments_own_are_indexed_searched_and_offered(folder):
     tree = {"resourceType": "Patient", "extension": [coding]}
     assert ("kleur", "", "rood") in index.rows("r4", tree, mine)["tok"]
     assert parse("r4", "Patient", [("kleur", "rood"), ("geur", "x")], parameters=mine).clauses
-    offered = capability("r4", "https://e/fhir/r4", mine, ours().library("r4"))
+    offered = capability("r4", BASE, mine, ours().library("r4"), SECURITY)
     assert b'"name":"kleur","definition":"https://example.org/SearchParameter/kleur"' in offered
     usual = added.known("r4")
-    assert b'"kleur"' not in capability("r4", "https://e/fhir/r4", usual, ours().library("r4"))
+    assert b'"kleur"' not in capability("r4", BASE, usual, ours().library("r4"), SECURITY)
 
 
 def test_other_definitions_mean_other_rows_and_the_same_ones_do_not(folder):

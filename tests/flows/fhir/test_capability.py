@@ -51,6 +51,40 @@ def test_the_statement_is_for_everybody_and_valid(served, said):
     assert orjson.loads(raw)["implementation"]["url"] == f"{served.url}/fhir/{release}"
 
 
+def test_the_statement_says_how_to_get_a_token_as_the_server_itself_does(served, said):
+    release, statement, _ = said
+    security = statement["rest"][0]["security"]
+    smart = httpx2.get(f"{served.url}/fhir/{release}/.well-known/smart-configuration").json()
+    place = "http://fhir-registry.smarthealthit.org/StructureDefinition/"
+    uris, *can = security["extension"]
+    assert uris["url"] == f"{place}oauth-uris"
+    assert {one["url"]: one["valueUri"] for one in uris["extension"]} == {
+        "authorize": smart["authorization_endpoint"],
+        "token": smart["token_endpoint"],
+        "introspect": smart["introspection_endpoint"],
+        "revoke": smart["revocation_endpoint"],
+        "manage": smart["management_endpoint"],
+    }
+    assert {one["url"] for one in can} == {f"{place}capabilities"}
+    told = {one["valueCode"] for one in can}
+    assert {"launch-standalone", "client-public", "sso-openid-connect"} <= told
+    assert told <= set(smart["capabilities"])
+    system = {
+        "r4": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+        "stu3": "http://hl7.org/fhir/restful-security-service",
+    }[release]
+    (service,) = security["service"]
+    assert [(one["system"], one["code"]) for one in service["coding"]] == [
+        (system, "SMART-on-FHIR")
+    ]
+    assert service["text"]
+    assert security["cors"] is True
+    assert "smart-configuration" in security["description"]
+    for method, end in [("GET", "authorize"), ("POST", "token"), ("POST", "revoke")]:
+        address = next(one["valueUri"] for one in uris["extension"] if one["url"] == end)
+        assert httpx2.request(method, address).status_code in {400, 401, 415}, end
+
+
 def test_the_profiles_that_are_looked_at_and_the_patches_that_are_read_are_named(fresh, said):
     release, statement, _ = said
     by_type = {name: one.get("supportedProfile", []) for name, one in resources(statement).items()}
