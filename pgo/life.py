@@ -106,6 +106,11 @@ async def _one(house: House, client: str) -> int:
     return made
 
 
+async def forget(house: House, client: str) -> None:
+    """Drop what is remembered of announcements in a dossier that was erased."""
+    await house.store.unregister(_KIND, client)
+
+
 def programme_ends(grants: dict[str, dict[str, Any]]) -> frozenset[str]:
     """Ids of grants that end because a programme does."""
     return frozenset(id_ for id_, kept in grants.items() if kept.get("reason") == "programma")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -25,7 +25,8 @@ from pgo.consent.model import ACTIONS, CATEGORIES, Resource
 from pgo.consent.what_if import Change, changes
 from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
-from pgo.errors import BadValue, Forbidden, InvalidGrant, NotFound, Unavailable
+from pgo.dossier.seal import SYSTEM
+from pgo.errors import BadValue, Forbidden, Gone, InvalidGrant, NotFound, Unavailable
 from pgo.fhir import binary
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
@@ -44,9 +45,11 @@ APPROVAL_SECONDS: Final = 900
 REVEALING: Final = ("export", "dossier-show", "token")
 """Commands that reveal content: under `strict` a second operator approves each."""
 DECIDING: Final = ("relation", "death", "succession")
+"""Commands that decide about rights on evidence: likewise."""
+DESTROYING: Final = ("dossier-erase",)
+"""Commands that destroy content: likewise."""
 ENTERING: Final = ("account-code", "account-link")
 """Commands that let somebody in as an account; approved for that account, not for a dossier."""
-"""Commands that decide about rights on evidence: likewise."""
 _SPACE: Final = "approval"
 _RACES: Final = 100
 _PAUSE: Final = 0.002
@@ -210,10 +213,14 @@ class Office(Vault):
 
     async def _put(self, call: Call, rules: Sequence[Rule]) -> None:
         """Commit rules as they are; tried again when another process was first."""
+        await self._put_made(call, lambda: rules)
+
+    async def _put_made(self, call: Call, made: Callable[[], Sequence[Rule]]) -> None:
+        """The same for rules that are made when it is this dossier's turn."""
         for _ in range(_RACES):
             with suppress(NotNext):
                 async with self.dossier.turn():
-                    await self.commit(call, (), rules, {})
+                    await self.commit(call, (), made(), {})
                     return
             await asyncio.sleep(_PAUSE)
         raise Unavailable("this dossier is very busy; nothing was changed")
@@ -234,7 +241,7 @@ async def approve(house: House, name: str, client: str, what: str, reason: str) 
         Forbidden: not an operator; BadValue: no such command, or no reason.
     """
     await _operator(house, name, "--operator")
-    known = (*REVEALING, *DECIDING, *ENTERING)
+    known = (*REVEALING, *DECIDING, *DESTROYING, *ENTERING)
     if what not in known:
         raise BadValue("choose one of " + " ".join(known), place="--for")
     if len(reason.strip()) < 10:  # noqa: PLR2004 - visible characters, as for noodtoegang
@@ -293,15 +300,31 @@ async def _operator(house: House, name: str, place: str) -> None:
 
 
 async def dossiers(house: House) -> list[str]:
-    """The ids of all dossiers."""
-    return [client for client in await house.store.clients() if client != "system"]
+    """The ids of all dossiers; erased ones too, as long as their trail is kept."""
+    return [client for client in await house.store.clients() if client != SYSTEM]
 
 
 async def must_exist(house: House, client: str) -> None:
     """The dossier is there.
 
     Raises:
-        NotFound: it is not.
+        NotFound: it is not; Gone: it was erased.
     """
-    if await house.store.head(client) == 0:
+    await must_have_been(house, client)
+    if not await is_alive(house, client):
+        raise Gone("this dossier was erased", place="--dossier")
+
+
+async def must_have_been(house: House, client: str) -> None:
+    """The dossier is there, or was and is erased: its trail is.
+
+    Raises:
+        NotFound: there never was one.
+    """
+    if client == SYSTEM or await house.store.head(client) == 0:
         raise NotFound("there is no such dossier; see: pgo dossier list", place="--dossier")
+
+
+async def is_alive(house: House, client: str) -> bool:
+    """Whether this dossier has not been erased."""
+    return "data" in await house.store.key(client)

@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     key: str = Field(
         "", repr=False, description="The deployment's key itself (base64), instead of a file."
     )
+    erased_list: Path = Field(
+        Path("var/pgo.erased"),
+        description="File, apart from the data, of erased dossiers: a restored one is erased again.",
+    )
     strict: bool = Field(
         False, description="Refuse every setting that is only safe in development."
     )

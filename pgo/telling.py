@@ -156,6 +156,12 @@ def _worth_it(cursor: Cursor, head: int, now: int) -> bool:
     return bool(cursor.again) or head != cursor.head or now >= cursor.looked + _HOUR
 
 
+async def forget(house: House, client: str) -> None:
+    """Drop the cursors of everybody in a dossier that was erased."""
+    for person in await house.store.listing(WISHES):
+        await house.store.unregister(_KIND, await _name(house, person, client))
+
+
 async def begin(house: House, person: str) -> None:
     """Tell this person of what comes from now on, in the dossiers he has something in."""
     now = micros(house.clock())

@@ -16,6 +16,7 @@ import structlog
 from pgo import life, telling
 from pgo.audit.anchor import Anchor, anchor_key
 from pgo.dossier.seal import SYSTEM
+from pgo.errors import NotFound
 from pgo.house import House
 from pgo.log import report
 
@@ -34,6 +35,7 @@ async def kept_up(house: House) -> AsyncIterator[None]:
         asyncio.create_task(_repeat(MINUTE, HOUR, partial(_sweep, house))),
         asyncio.create_task(_repeat(MINUTE, HOUR, partial(life.run, house))),
         asyncio.create_task(_repeat(MINUTE, MINUTE, partial(telling.run, house))),
+        asyncio.create_task(_repeat(MINUTE, MINUTE, partial(let_go, house))),
     ]
     if multiprocessing.parent_process() is not None:
         tasks.append(asyncio.create_task(_end_with_supervisor()))
@@ -55,6 +57,15 @@ async def sweep(house: House, older_than: float = HOUR) -> int:
     """
     clients = [SYSTEM, *house.parts.dossiers.open_clients]
     return sum([await house.store.sweep(client, older_than) for client in clients])
+
+
+async def let_go(house: House) -> None:
+    """Keep nothing in memory of dossiers that were erased, by whatever process."""
+    for client in house.parts.dossiers.open_clients:
+        try:
+            await house.keys.data(client)
+        except NotFound:
+            house.parts.dossiers.let_go(client)
 
 
 async def _sweep(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,21 @@ import typer
 from rich.progress import Progress
 
 from pgo.commands.frame import AsJson, DossierId, err, json_file, show, with_house
+from pgo.erasing import ERASE, erase
 from pgo.errors import BadValue
 from pgo.fhir.elements import Release
 from pgo.house import House
 from pgo.importing import Report, bring_in
-from pgo.office import Office, approve, approved_by, dossiers, must_exist, new_client
+from pgo.office import (
+    Office,
+    approve,
+    approved_by,
+    dossiers,
+    is_alive,
+    must_exist,
+    must_have_been,
+    new_client,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and describe dossiers.")
 Operator = Annotated[str, typer.Option("--operator", help="Your account id (kind beheerder).")]
@@ -55,7 +66,7 @@ def listed(as_json: AsJson = False) -> None:
     """The ids of all dossiers."""
 
     async def work(house: House) -> list[dict[str, str]]:
-        return [{"dossier": client} for client in await dossiers(house)]
+        return [{"dossier": client} for client in await _alive(house)]
 
     show(with_house(work), as_json=as_json)
 
@@ -89,7 +100,7 @@ def reindex(
     async def work(house: House) -> list[dict[str, Any]]:
         if dossier:
             await must_exist(house, dossier)
-        names = [dossier] if dossier else await dossiers(house)
+        names = [dossier] if dossier else await _alive(house)
         with Progress(console=err, transient=True) as bar:
             return [
                 {"dossier": client, "resources": await Office(house, client).reindex()}
@@ -97,6 +108,50 @@ def reindex(
             ]
 
     show(with_house(work), as_json=as_json)
+
+
+@app.command("erase")
+def erased(
+    dossier: DossierId,
+    reason: Annotated[
+        str, typer.Option(help="Why; strict: the reason of the approval counts.")
+    ] = "",
+    operator: Operator = "beheer",
+    approval: Approval = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a dossier for good, and print the certificate. Strict: two operators.
+
+    Its key is destroyed, then its contents; the audit trail stays. An export beforehand is the
+    family's only copy. When it is interrupted, run it again.
+    """
+    _sure(dossier, yes=yes)
+
+    async def work(house: House) -> dict[str, Any]:
+        await must_have_been(house, dossier)
+        approved = await approved_by(house, approval, operator, dossier, ERASE)
+        return await erase(house, dossier, operator, reason, approved)
+
+    show(with_house(work), as_json=as_json)
+
+
+def _sure(dossier: str, *, yes: bool) -> None:
+    """Have the id typed once more by who can type.
+
+    Raises:
+        BadValue: it is another one, or nobody is there to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadValue("nobody is here to ask; say --yes when you are sure", place="--yes")
+    if typer.prompt(f"This cannot be undone. Type the dossier's id ({dossier})") != dossier:
+        raise BadValue("that is another id; nothing was erased", place="--dossier")
+
+
+async def _alive(house: House) -> list[str]:
+    return [client for client in await dossiers(house) if await is_alive(house, client)]
 
 
 def import_(

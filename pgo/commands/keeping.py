@@ -16,7 +16,7 @@ from pgo.errors import BadValue
 from pgo.house import House
 from pgo.keyfile import make_key, read_key
 from pgo.oauth.signing import Signing
-from pgo.office import dossiers
+from pgo.office import dossiers, must_have_been
 from pgo.rotation import rotate
 from pgo.settings import load
 from pgo.strict import check
@@ -33,6 +33,8 @@ def verified(
     """Check every chain of audit lines: nothing changed, cut, swapped or put in its place."""
 
     async def work(house: House) -> list[dict[str, Any]]:
+        if dossier:
+            await must_have_been(house, dossier)
         public = anchor_key(await house.keys.anchor_seed()).public_key()
         anchors = await load_anchors(house.store, house.keys, public, house.settings.audit_anchor)
         names = [dossier] if dossier else [SYSTEM, *await dossiers(house)]

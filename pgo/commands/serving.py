@@ -14,6 +14,7 @@ import uvicorn
 from pgo.commands.frame import AsJson, StoreAddress, err, out, settings, show, with_house
 from pgo.demo.load import Loaded, load
 from pgo.demo.published import load_examples
+from pgo.erasing import hold
 from pgo.errors import BadValue, Issue
 from pgo.house import House
 from pgo.limits import serve_options
@@ -44,10 +45,9 @@ def _serve(chosen: dict[str, Any], *, as_json: bool) -> None:
     )
     found = settings()
 
-    async def nothing(_: House) -> None:
-        """The house opened, so the workers will not fail on key or store again and again."""
-
-    with_house(nothing, found)
+    # The house opens once, so the workers will not fail on key or store again and again.
+    if back := with_house(hold, found):
+        err.print(f"{back} erased dossiers had come back, and were erased again", highlight=False)
     _free(found)
     said = {"serves": found.issuer, "port": found.port, "workers": found.workers}
     if as_json:

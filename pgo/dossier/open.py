@@ -355,15 +355,14 @@ class Dossiers:
         while self._keeping:
             await asyncio.gather(*tuple(self._keeping), return_exceptions=True)
 
+    def let_go(self, client: str) -> None:
+        """Keep nothing of a dossier in memory: it was erased."""
+        self._open.pop(client, None)
+
     @property
     def open_clients(self) -> tuple[str, ...]:
         """Whose dossiers are open in this process."""
         return tuple(self._open)
-
-    @property
-    def open_count(self) -> int:
-        """How many dossiers are open in this process."""
-        return len(self._open)
 
 
 def release_of(row: Row) -> Release:

@@ -68,7 +68,7 @@ async def test_what_is_remembered_of_observations_makes_room_as_images_do(home, 
     tight = home.elsewhere(open_bytes=room + 1_000)
     one = await tight.open(clients[0])
     await tight.open(clients[1])
-    assert tight.open_count == 2
+    assert len(tight.open_clients) == 2
     one.beside["lastn"] = 2_000
     await tight.open(clients[1])
     assert tight.open_clients == (clients[1],)
