@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 
 from pgo import errors
@@ -67,21 +66,6 @@ def append(connection: sqlite3.Connection, client: str, commit: Commit) -> None:
         ),
     )
     note(connection, (commit.line,))
-
-
-def note_all(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-    """The same as `note` with a transaction of its own, which one statement is by itself.
-
-    Raises:
-        errors.Incident: as `note`.
-    """
-    if len(lines) <= PART_LINES:
-        with suppress(sqlite3.IntegrityError):
-            _insert(connection, lines, "")
-            return
-    connection.execute("BEGIN IMMEDIATE")
-    note(connection, lines)
-    connection.execute("COMMIT")
 
 
 def note(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:

@@ -72,7 +72,7 @@ class Writer:
         self._kept: Job | None = None
         self._ending = False
         self._closed = False
-        self._written = self._elsewhere = 0
+        self._written = 0
         self._scrub = False
         connection.execute("PRAGMA wal_autocheckpoint=4000").fetchall()
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
@@ -90,14 +90,6 @@ class Writer:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put(Job(act, size, scrub, done))
         return await done
-
-    def written(self, size: int) -> None:
-        """Count bytes somebody else wrote to this file; now and then its log is moved into it."""
-        self._elsewhere += size + 4096
-        if self._elsewhere > CHECKPOINT and not self._closed:
-            self._elsewhere = 0
-            done = asyncio.get_running_loop().create_future()
-            self._queue.put(Job(_nothing, CHECKPOINT, scrub=False, done=done))
 
     async def close(self) -> None:
         """Finish what was asked, and stop."""
@@ -212,10 +204,6 @@ class Writer:
         except sqlite3.Error:
             return 1
         return int(rows[0][0])
-
-
-def _nothing(_: sqlite3.Connection) -> None:
-    """What a job does that is there for what comes after it."""
 
 
 def translated(error: Exception, path: Path) -> errors.PgoError:

@@ -79,6 +79,16 @@ async def forever(store, client, writer):
     await asyncio.gather(notes(), commits())
 
 
+async def quick(store, client, writer):
+    """Write lines on a disk that is trusted, and say what was acknowledged, until killed."""
+    store._lines.clock = lambda: 0.0
+    seq = 0
+    while True:
+        seq += 1
+        await store.note([line(client, writer, seq, b"x" * 300)])
+        say("line", seq)
+
+
 async def bodies(store, client, _):
     """Keep bodies no commit will ever name, until killed."""
     while True:
@@ -151,6 +161,7 @@ async def main(address, what, client, argument):
             "append": append,
             "turned": turned,
             "forever": forever,
+            "quick": quick,
             "bodies": bodies,
             "hold": hold,
             "fill": fill,

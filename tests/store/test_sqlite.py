@@ -96,7 +96,7 @@ async def test_every_connection_keeps_what_the_store_demands(another, monkeypatc
         assert found["synchronous"] == 2
         assert found["journal_mode"] == "wal"
         checked += 1
-    assert checked == 11
+    assert checked == 10
 
 
 def test_connections_are_made_in_one_place():
