@@ -16,19 +16,18 @@ import math
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager
 from functools import cache, partial
 from pathlib import Path
 
 from pgo import errors
 from pgo.store import sqlite_acts as acts
-from pgo.store import sqlite_daybook as daybook
 from pgo.store.contract import Commit, Line
 from pgo.store.locks import LockFile, Turns, place_of
 from pgo.store.sqlite_files import SCHEMAS, connect, prepare, refuse_network
-from pgo.store.sqlite_reads import COMMITS, IMAGE, LINES, Reader, Rows, split
+from pgo.store.sqlite_lines import Lines, adopt
+from pgo.store.sqlite_reads import COMMITS, IMAGE, Reader, Rows, split
 from pgo.store.sqlite_writer import Writer
-from pgo.store.trail import PAGE, merged
 
 PATIENCE = 30.0  # seconds in a queue before it is given up
 LARGEST_CHUNK = 4_000_000  # bytes of one piece of an image
@@ -52,13 +51,11 @@ class SqliteStore:
         self._data = Writer(data, connect(data), partial(alone, 0))
         self._images = Writer(images, connect(images), partial(alone, 1))
         self._keys = Writer(keys, connect(keys), partial(alone, 2))
-        self._trail = Writer(trail, connect(trail), partial(alone, 3))
         # A connection of its own for `head`: whatever another statement holds open, this sees now.
         self._heads, self._reads, self._scans = Reader(data), Reader(data), Reader(data)
         self._image_reads, self._key_reads = Reader(images), Reader(keys)
-        self._trail_reads = Reader(trail)
-        self._lines = daybook.Daybook(trail, locks, self._into_table)
-        self._beside = partial(daybook.written, trail)
+        writer = Writer(trail, connect(trail), partial(alone, 3))
+        self._lines = Lines(trail, locks, writer, self._scans)
 
     @classmethod
     async def open(
@@ -84,7 +81,7 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
         await self._lines.close()
-        for writer in (self._data, self._trail, self._images, self._keys):
+        for writer in (self._data, self._images, self._keys):
             await writer.close()
         for reader in (
             self._heads,
@@ -92,7 +89,6 @@ class SqliteStore:
             self._scans,
             self._image_reads,
             self._key_reads,
-            self._trail_reads,
         ):
             await asyncio.to_thread(reader.close)
         self._locks.close()
@@ -101,7 +97,7 @@ class SqliteStore:
         """Return when both reading and starting a write work; a write that changes nothing."""
         try:
             async with asyncio.timeout(5):
-                for writer in (self._data, self._trail):
+                for writer in (self._data, self._lines.writer):
                     await writer.do(lambda connection: connection.execute("SELECT 1").fetchall())
         except TimeoutError:
             raise errors.Unavailable("The store is too busy to write.") from None
@@ -202,40 +198,12 @@ class SqliteStore:
         Raises:
             errors.Incident: another line has this place in its chain.
         """
-        if not lines:
-            return
-        if self._lines.write(lines):
-            return
-        if not self._lines.follow(lines):
-            await self._lines.emptied(lines)
-        began = self._lines.clock()
-        await self._into_table(lines)
-        self._lines.took(self._lines.clock() - began)
-        self._lines.noted(lines)
+        if lines:
+            await self._lines.note(lines)
 
-    async def _into_table(self, lines: Sequence[Line]) -> None:
-        size = sum(len(line.sealed) + 200 for line in lines)
-        await self._trail.do(partial(acts.note, lines=lines), size)
-
-    async def trail(
-        self, client: str, since: int = 0, until: int | None = None
-    ) -> AsyncIterator[Line]:
+    def trail(self, client: str, since: int = 0, until: int | None = None) -> AsyncIterator[Line]:
         """Audit lines with since <= at < until, each chain in its own order."""
-        end = 2**63 - 1 if until is None else until
-        beside = await asyncio.to_thread(self._beside, client, since, end)
-        chains = {(writer, self._trail_reads) for writer in beside}
-        for reader in (self._scans, self._trail_reads):
-            sql = "SELECT DISTINCT writer FROM lines WHERE client = ? AND at >= ? AND at < ?"
-            chains |= {(writer, reader) for (writer,) in await reader.scan(sql, client, since, end)}
-
-        async def page(writer: str, reader: Reader, seq: int) -> list[Line]:
-            rows = await reader.scan(LINES, client, writer, seq, since, end, PAGE)
-            waiting = beside.get(writer, ()) if reader is self._trail_reads else ()
-            return daybook.merged_page([Line(*row) for row in rows], waiting, seq, PAGE)
-
-        in_order = sorted(chains, key=lambda chain: chain[0])
-        async for line in merged(partial(page, *chain) for chain in in_order):
-            yield line
+        return self._lines.read(client, since, 2**63 - 1 if until is None else until)
 
     # --- keys ----------------------------------------------------------------------------------
 
@@ -395,23 +363,11 @@ def _prepared(path: Path, mountinfo: Path) -> LockFile:
                 for part, schema in SCHEMAS.items():
                     prepare(Path(f"{path}{part}"), schema)
             with locks.held(3, PATIENCE):
-                _adopt(Path(f"{path}-trail"), locks)
+                adopt(Path(f"{path}-trail"), locks)
             undo.pop_all()
     except (OSError, sqlite3.Error) as error:
         raise errors.Unavailable("The store's files cannot be used (PGO_STORE).") from error
     return locks
-
-
-def _adopt(trail: Path, locks: LockFile) -> None:
-    """Put the lines into the table that processes have left that died."""
-    with closing(connect(trail)) as connection:
-
-        def move(lines: Sequence[Line]) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            acts.note(connection, lines)
-            connection.execute("COMMIT")
-
-        daybook.adopted(trail, locks, move)
 
 
 def _same_client(client: str, commit: Commit) -> None:

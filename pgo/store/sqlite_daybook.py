@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import logging
 import os
 import struct
 from collections import OrderedDict
@@ -28,7 +29,7 @@ from time import perf_counter
 from typing import Final
 from zlib import crc32
 
-from pgo.errors import PgoError
+from pgo.errors import Incident, PgoError
 from pgo.store.contract import Line
 from pgo.store.locks import LockFile, place_of
 from pgo.store.sqlite_files import settle
@@ -53,6 +54,7 @@ _GENERATION: Final = 8
 _PIECE: Final = struct.Struct(">8sII")
 _LINE: Final = struct.Struct(">HHHHIqQ")
 
+_log = logging.getLogger(__name__)
 Chain = tuple[str, str]
 Move = Callable[[Sequence[Line]], Awaitable[None]]
 
@@ -294,7 +296,10 @@ def written(trail: Path, client: str, since: int, until: int) -> dict[str, list[
 
 
 def adopted(trail: Path, locks: LockFile, move: Callable[[Sequence[Line]], None]) -> int:
-    """Move what processes that died have left; how many lines there were."""
+    """Move what processes that died have left; how many lines there were.
+
+    What does not fit the table, because something else has its place there, stays to be read.
+    """
     total = 0
     for path in _daybooks(trail):
         place = place_of(path.name)
@@ -306,17 +311,11 @@ def adopted(trail: Path, locks: LockFile, move: Callable[[Sequence[Line]], None]
                 move(lines)
             path.unlink(missing_ok=True)
             total += len(lines)
+        except Incident:
+            _log.warning("audit lines of a process that ended do not fit the others; they stay")
         finally:
             locks.let_go(place)
     return total
-
-
-def merged_page(rows: list[Line], waiting: Sequence[Line], after: int, page: int) -> list[Line]:
-    """One page of a chain: rows of the table after a number, and lines that are not there yet."""
-    last = rows[-1].seq if len(rows) == page else 2**63
-    there = {line.seq: line for line in waiting if after < line.seq <= last}
-    there.update((line.seq, line) for line in rows)
-    return [there[seq] for seq in sorted(there)]
 
 
 def _daybooks(trail: Path) -> list[Path]:

@@ -49,10 +49,10 @@ async def store(path, late):
 async def trusting(store: SqliteStore) -> list[Line]:
     """A first line in the table, and the disk is trusted from now on."""
     first = line(1)
-    store._lines.clock = lambda: 0.0
+    store._lines.day.clock = lambda: 0.0
     await store.note([first])
     for _ in range(SURE):
-        store._lines.took(0)
+        store._lines.day.took(0)
     return [first]
 
 
@@ -74,7 +74,7 @@ async def read(store: SqliteStore, **span: int) -> list[Line]:
 
 
 async def test_a_disk_nobody_knows_is_left_to_the_table(store, path):
-    store._lines.clock = lambda: 0.0
+    store._lines.day.clock = lambda: 0.0
     for seq in range(1, SURE + 1):
         await store.note([line(seq)])
     assert in_table(path) == list(range(1, SURE + 1))
@@ -116,7 +116,7 @@ async def test_lines_are_moved_after_a_while_and_at_the_end(store, path, monkeyp
 async def test_after_a_slow_write_lines_go_to_the_table_again(store, path):
     kept = await trusting(store)
     moments = iter([0.0, QUICK] * 20)
-    store._lines.clock = lambda: next(moments)
+    store._lines.day.clock = lambda: next(moments)
     for seq in (2, 3, 4):
         kept.append(line(seq))
         await store.note(kept[-1:])
@@ -219,6 +219,22 @@ async def test_what_a_killed_process_wrote_is_read_and_moved_by_the_next(path, l
     await reader.close()
 
 
+async def test_what_does_not_fit_the_table_stays_and_is_read(store, path, monkeypatch):
+    kept = await trusting(store)
+    kept.append(line(2))
+    await store.note(kept[-1:])
+    (book,) = books(path)
+    orphan = book.with_name(book.name[:-1] + "x")
+    orphan.write_bytes(book.read_bytes())
+    with closing(sqlite3.connect(f"{path}-trail")) as connection, connection:
+        connection.execute("UPDATE lines SET seq = 2")
+    other = await SqliteStore.open(path)
+    assert orphan.exists()
+    assert kept[1].seq in {one.seq for one in await read(other)}
+    await other.close()
+    orphan.unlink()
+
+
 @pytest.mark.parametrize("spoil", ["cut", "changed"])
 async def test_a_piece_that_is_not_whole_ends_the_half(store, path, spoil):
     kept = await trusting(store)
@@ -237,7 +253,7 @@ async def test_a_write_that_failed_is_told_and_nothing_is_written_over_it(store,
     kept = await trusting(store)
     kept.append(line(2))
     await store.note(kept[-1:])
-    own, store._lines._file = store._lines._file, os.open(books(path)[0], os.O_RDONLY)
+    own, store._lines.day._file = store._lines.day._file, os.open(books(path)[0], os.O_RDONLY)
     with pytest.raises(errors.Unavailable):
         await store.note([line(3)])
     kept.append(line(3))

@@ -272,7 +272,7 @@ async def test_no_verb_leaves_a_statement_open(store, another, client, commit, l
 
 async def test_what_waits_is_written_in_one_transaction(store, client, line):
     statements = []
-    store._trail._connection.set_trace_callback(statements.append)
+    store._lines.writer._connection.set_trace_callback(statements.append)
     await asyncio.gather(*(store.note([line(client, seq)]) for seq in range(1, 201)))
     assert statements.count("COMMIT") <= 20
     assert len([x async for x in store.trail(client)]) == 200
@@ -348,7 +348,7 @@ async def test_a_lone_job_that_is_refused_leaves_nothing_and_the_writer_goes_on(
 
     await store.note([line(client, 1)])
     with pytest.raises(LookupError):
-        await store._trail.do(halfway)
+        await store._lines.writer.do(halfway)
     await store.note([line(client, 2)])
     assert [x.seq async for x in store.trail(client)] == [1, 2]
 
@@ -368,7 +368,7 @@ async def test_one_fault_in_a_job_undoes_only_that_job(store, client, line):
     await store.note([line(client, 1)])
     said = await asyncio.gather(
         *(store.note([line(client, seq)]) for seq in range(2, 10)),
-        store._trail.do(halfway),
+        store._lines.writer.do(halfway),
         *(store.note([line(client, seq)]) for seq in range(10, 20)),
         return_exceptions=True,
     )
