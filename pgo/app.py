@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -78,6 +79,10 @@ _EVENTS: Final = {
     "oauth.introspect": "request",
 }
 
+
+_GARBAGE: Final = (10_000, 20, 50)
+"""A search makes more objects than the usual 700 and leaves no cycles: the collector looked through
+all of an index image for nothing, and took a fifth of the time."""
 
 _ON_A_DOSSIER: Final[dict[str, Operation]] = {
     "$everything": everything,
@@ -176,6 +181,8 @@ def from_environment() -> Server:
     """The server of the settings in the environment; what uvicorn's workers start."""
     settings = load()
     Connection.believe(settings.certificate_header, settings.trusted_proxies)
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
     return build(settings)
 
 
