@@ -8,6 +8,7 @@ from pgo.commands import (
     apps,
     bench,
     consent,
+    copying,
     deciding,
     dossier,
     keeping,
@@ -43,6 +44,8 @@ app.command("token")(tokens.token)
 app.add_typer(consent.app, name="consent")
 app.add_typer(keeping.audit, name="audit")
 app.add_typer(keeping.keys, name="keys")
+app.command("backup")(copying.backup)
+app.command("restore")(copying.restore)
 app.add_typer(profiles.app, name="profiles")
 app.command("bench")(bench.bench)
 

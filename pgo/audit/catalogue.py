@@ -177,6 +177,8 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("provider", "U", frozenset(), False),
         ("keys", "U", frozenset(), False),
         ("settings", "U", frozenset(), False),
+        ("backup", "R", frozenset(), False),
+        ("restore", "C", frozenset(), False),
         ("audit-verify", "R", frozenset(), False),
         ("audit-export", "R", _QUERY, False),
     ),
