@@ -19,6 +19,7 @@ from pgo.oauth.levels import lowest, rank
 from pgo.oauth.look import Look
 from pgo.oauth.means import AllMeans
 from pgo.oauth.parts import Parts
+from pgo.oauth.providers import providers_of
 from pgo.oauth.roles import demo_roles, roles_of
 from pgo.oauth.sessions import Session, Sessions
 from pgo.registry import Account, App
@@ -52,6 +53,7 @@ class Arriving:
         self.browser = Browser(flows, secure=parts.secure)
         self.means = AllMeans(parts.store, parts.box)
         self.sessions = Sessions(parts, self.means)
+        self.providers = providers_of(parts.ways.providers, parts.issuer, parts.tokens.now)
 
     async def arrived(
         self, request: Request, step: Step, arrival: Arrival, org: str | None = None

@@ -19,7 +19,7 @@ from pgo.oauth.forms import query_of
 from pgo.oauth.id_token import Identity, Refused
 from pgo.oauth.means import link
 from pgo.oauth.network import network_of
-from pgo.oauth.providers import Errand, providers_of
+from pgo.oauth.providers import Errand
 from pgo.oauth.recovery import spend_entry_code
 from pgo.oauth.tokens import digest
 
@@ -32,9 +32,7 @@ class AtProvider:
     """The handlers of signing in at a provider."""
 
     def __init__(self, arriving: Arriving) -> None:
-        self._on = arriving
-        parts = arriving.parts
-        self._providers = providers_of(parts.ways.providers, parts.issuer, parts.tokens.now)
+        self._on, self._providers = arriving, arriving.providers
 
     async def away(self, request: Request, name: str) -> Response:
         """Send a person to a provider; what must come back is kept, bound to this browser."""
@@ -44,10 +42,11 @@ class AtProvider:
             raise NotFound("There is no such provider.")
         self._on.parts.count("sign-in-network", network_of(request))
         tokens = self._on.parts.tokens
+        now, since = tokens.now(), step.flow.since
         errand = Errand(
             provider=name, flow=step.id, state=tokens.secret(), nonce=tokens.secret(),
-            verifier=tokens.secret(), least=step.flow.least, since=step.flow.since,
-            begun=tokens.now(),
+            verifier=tokens.secret(), least=step.flow.least, begun=now,
+            since=now if self._on.sessions.was_left(request) else since,
         )  # fmt: skip
         try:
             address = await provider.way_there(errand)
@@ -89,6 +88,14 @@ class AtProvider:
         )  # fmt: skip
         await self._on.note("", flow, outcome="refused", detail=f"{name}:unknown")
         return await self._on.onward("link", flow)
+
+    async def out(self, request: Request, name: str) -> Response:
+        """Where people come back after signing out there; shows only that they are out here."""
+        if name not in self._providers:
+            raise NotFound("There is no such provider.")
+        if await self._on.sessions.current(request) is not None:
+            return self._on.look.onward("sessions")
+        return self._on.look.page("signed_out.html", request=request, provider="", way_out="")
 
     async def _errand(self, state: str) -> Errand | None:
         kept = digest(state)

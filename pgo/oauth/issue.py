@@ -154,7 +154,7 @@ class Issue:
         return cap
 
     async def _is_open(self, person: str, dossier: str) -> bool:
-        return any(client == dossier for client, _ in await self.parts.dossiers_of(person))
+        return any(one.client == dossier for one in await self.parts.dossiers_of(person))
 
     async def _first_use(self, name: str, until: int) -> bool:
         return await self.parts.store.put("jti", name, b"1", until, fresh=True)

@@ -34,10 +34,20 @@ _SHEET = {
     "pictograms.svg": "image/svg+xml",
     "passkey.js": "text/javascript",
 }
-FAULTS = {401: "signed_out", 403: "forbidden", 404: "missing", 413: "large", 429: "often"}
+FAULTS = {
+    401: "signed_out", 403: "forbidden", 404: "missing", 405: "missing", 409: "busy",
+    413: "large", 429: "often",
+}  # fmt: skip
 """Which text of the catalogue's `fault` tells of a status; 500 and up is ours, all else is bad."""
-SHOWN = frozenset({*FAULTS.values(), "ours", "bad", "stale"})
+_OF_APP = {"client_id": "app", "redirect_uri": "address"}
+"""The same, of what is wrong with a question of an app, by its place."""
+SHOWN = frozenset({*FAULTS.values(), *_OF_APP.values(), "ours", "bad", "odd", "stale"})
 """All texts that tell of a fault; an error may name its own as `fault`."""
+PLACES = ("app", "between", "own")
+"""Where somebody was: with the question of an app, maybe, or on a page of one's own."""
+_QUESTIONS = frozenset({"/oauth/authorize", "/oauth/consent"})
+_BETWEEN = frozenset(f"/oauth/{name}" for name in ("sign-in", "role", "passkey", "recover", "link"))
+_MINUTE = 60
 
 
 class Look:
@@ -97,21 +107,39 @@ class Look:
         return spoken(chosen=chosen, ui_locales=ui_locales, accepted=accepted)
 
     def error(self, error: PgoError, request: Request | None = None) -> Response:
-        """A page for a person whose way ends here."""
-        usual = "ours" if error.status >= _OURS else FAULTS.get(error.status, "bad")
-        fault = getattr(error, "fault", usual)
-        answer = self.fault(fault, request, status=error.status, detail=error.detail)
+        """A page for a person whose way ends here; what is for developers is told as a code."""
+        place = _place_of(request)
+        usual = FAULTS.get(error.status, "bad" if place == "app" else "odd")
+        fault = "ours" if error.status >= _OURS else _OF_APP.get(error.place, usual)
+        fault = getattr(error, "fault", fault)
+        code = " ".join(filter(None, (error.oauth, error.place)))
+        wait = error.headers.get("Retry-After", "")
+        answer = self.fault(fault, request, place, status=error.status, code=code, wait=wait)
         answer.headers.update(error.headers)
         return answer
 
     def fault(
-        self, fault: str, request: Request | None, *, status: int = 200, detail: str = ""
-    ) -> Response:
-        """The page that tells of a fault, by its name in the catalogue."""
-        here = f"{_root(request)}oauth/error?{urlencode({'soort': fault})}"
+        self, fault: str, request: Request | None, place: str = "own", *, status: int = 200,
+        code: str = "", wait: str = "",
+    ) -> Response:  # fmt: skip
+        """The page that tells of a fault, by its name in the catalogue.
+
+        Args:
+            fault: one of `SHOWN`.
+            request: what is answered.
+            place: one of `PLACES`, which says where to go on.
+            status: HTTP status.
+            code: what the maker of an app is told.
+            wait: seconds after which it can be tried again.
+        """
+        query = urlencode({"soort": fault, "van": place})
+        here, words = f"{_root(request)}oauth/error?{query}", self.tongue(request)
+        minutes = -(-int(wait) // _MINUTE) if wait.isdecimal() else 0
+        many = words.text("fault.minutes", count=str(minutes))
         return self.page(
-            "error.html", request=request, here=here, status=status, fault=fault, detail=detail
-        )
+            "error.html", request=request, here=here, status=status, fault=fault, place=place,
+            code=code, wait=words["fault.minute"] if minutes == 1 else many if minutes else "",
+        )  # fmt: skip
 
     def onward(self, address: str) -> Response:
         """A redirect that sends no referrer and is kept by nobody (303, RFC 9700 4.12)."""
@@ -137,6 +165,14 @@ class Look:
             self._cookie, words.name, max_age=_YEAR if chose else _SIGN_IN, path="/",
             secure=self._secure, httponly=True, samesite="lax",
         )  # fmt: skip
+
+
+def _place_of(request: Request | None) -> str:
+    path = "" if request is None else request.scope["path"]
+    if path in _QUESTIONS:
+        return "app"
+    between = path in _BETWEEN or path.startswith(("/oauth/to-", "/oauth/back-"))
+    return "between" if between else "own"
 
 
 def source_of(address: str) -> str:

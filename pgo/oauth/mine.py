@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pgo.errors import NotFound, PgoError
 from pgo.oauth import wording
 from pgo.oauth.browser import own_form
+from pgo.oauth.choices import labels
 from pgo.oauth.flow import Stale
 from pgo.oauth.look import Look
 from pgo.oauth.means import AllMeans
@@ -18,6 +19,7 @@ from pgo.oauth.permitted import Permission, Permitted
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.sessions import Session, Sessions, check_form
 from pgo.oauth.texts import Tongue
+from pgo.web import drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,13 @@ class Mine:
         """The answer of a handler; what is refused is written down and shown."""
         try:
             return await work(request)
-        except PgoError as refused:
+        except Exception as cause:  # noqa: BLE001 - whatever it is, a person gets a page
+            refused = drawn(cause, request.scope)
             page = self._look.error(refused, request)
             try:
                 await self._parts.note("oauth.revoke", outcome="refused", detail=refused.oauth)
             except PgoError as lost:
-                return self._look.error(lost, request)
+                return self._look.error(drawn(lost, request.scope), request)
             return page
 
     async def _session(self, request: Request) -> Session:
@@ -119,11 +122,11 @@ class Mine:
         return session
 
     async def _let_in(self, person: str, words: Tongue) -> list[LetIn]:
-        labels = dict(await self._parts.dossiers_of(person))
+        called = labels(await self._parts.dossiers_of(person), words)
         by_app: dict[str, list[Let]] = {}
         for one in await self._permitted.of(person):
             over = not await self._permitted.holds(person, one)
-            by_app.setdefault(one.app, []).append(_let(one, words, labels, over=over))
+            by_app.setdefault(one.app, []).append(_let(one, words, called, over=over))
         found = []
         for client_id, lets in by_app.items():
             app = await self._parts.registry.app(client_id)
@@ -151,8 +154,8 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-def _let(one: Permission, words: Tongue, labels: dict[str, str], *, over: bool) -> Let:
-    dossier = labels.get(one.dossier, words["apps.closed"]) if one.dossier else ""
+def _let(one: Permission, words: Tongue, called: dict[str, str], *, over: bool) -> Let:
+    dossier = called.get(one.dossier, words["apps.closed"]) if one.dossier else ""
     return Let(
         dossier=dossier,
         groups=tuple(wording.grouped(wording.lines(cap_of(one.scope), words))),

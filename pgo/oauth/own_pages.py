@@ -136,13 +136,26 @@ class OwnPages:
             everywhere = form.get("waar") == "overal"
             detail = "everywhere" if everywhere else "here"
             await self._on.parts.note("oauth.sign-out", person=session.person, detail=detail)
-            page = self._on.look.page("signed_out.html", request=request, here="sign-in")
+            page = await self._signed_out_page(request, session)
             await self._on.sessions.end_here(request, page)
+            self._on.sessions.leave(page)
             if everywhere:
                 await self._on.sessions.end_all(session.person)
             return page
 
         return await self.within(request, "sessions", out)
+
+    async def _signed_out_page(self, request: Request, session: Session) -> Response:
+        """With the way to sign out at the provider too, when one was used and offers that."""
+        provider, way_out = self._on.providers.get(session.way), ""
+        if provider is not None:
+            back = f"{self._on.parts.issuer}/oauth/out-{session.way}"
+            way_out = await provider.way_out(back)
+        label = provider.set_up.label if provider and way_out else ""
+        return self._on.look.page(
+            "signed_out.html", request=request, here="sign-in?next=home", provider=label,
+            way_out=way_out,
+        )  # fmt: skip
 
     async def _sessions_page(self, request: Request, session: Session) -> Response:
         labels = {one.name: one.label for one in self._on.parts.ways.providers}

@@ -17,16 +17,19 @@ from pgo.oauth import wording
 from pgo.oauth.arriving import Arriving
 from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
 from pgo.oauth.browser import own_form
+from pgo.oauth.choices import labels
 from pgo.oauth.flow import Flow, Flows, Stale, Step, check, flow_of, grant_of
 from pgo.oauth.forms import query_of
 from pgo.oauth.levels import wanted
-from pgo.oauth.look import SHOWN, Look
+from pgo.oauth.look import PLACES, SHOWN, Look
 from pgo.oauth.par import must_push, pulled
 from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.sign_in import SignIn
 from pgo.oauth.sign_in_routes import add_sign_in
+from pgo.oauth.texts import Tongue
 from pgo.registry import App
+from pgo.web import drawn
 
 _STALE = "This page is too old, or was opened elsewhere. Start again in the app."
 _UI_LOCALES = "ui_locales"
@@ -49,10 +52,11 @@ class Pages:
 
     def fault(self, request: Request) -> Response:
         """The page of an error again, for another language; it says nothing about anybody."""
-        asked = dict(_pairs(request)).get("soort", "")
-        if asked not in SHOWN:
+        query = dict(_pairs(request))
+        asked, place = query.get("soort", ""), query.get("van", "own")
+        if asked not in SHOWN or place not in PLACES:
             return self._look.error(NotFound("There is no such page."), request)
-        return self._look.fault(asked, request)
+        return self._look.fault(asked, request, place)
 
     async def authorize(self, request: Request) -> Response:
         """Check what an app asks, and show who may sign in."""
@@ -61,7 +65,7 @@ class Pages:
         pairs = await pulled(self._parts, query, app)
         redirect_uri = where(pairs, app)
         if app is None:
-            raise BadRequest("This app is not known here.")
+            raise BadRequest("This app is not known here.", place="client_id")
         sound = asked(pairs, app, redirect_uri, self._parts.issuer, self._parts.known)
         if must_push(query, app):
             detail = "This app must push its requests."
@@ -77,7 +81,8 @@ class Pages:
         """Show who asks, what, for which dossier and how long; first which dossier, if need be."""
         query = dict(query_of(request))
         step = await self._step(request, query.get("flow", ""))
-        flow, choices = step.flow, await self._choices(step.flow)
+        flow = step.flow
+        choices = await self._choices(flow, self._look.tongue(request))
         if not needs_dossier(flow):
             return await self._consent_page(request, step, None)
         if not choices:
@@ -96,7 +101,8 @@ class Pages:
             return await self._denied(await self._take(request, form))
         given = wording.left_standing(cap_of(flow.scope), form)
         needed = given.one_dossier or wording.LAUNCH in flow.scope
-        chosen = [one for one in await self._choices(flow) if one[0] == form.get("dossier")]
+        choices = await self._choices(flow, self._look.tongue(request))
+        chosen = [one for one in choices if one[0] == form.get("dossier")]
         nothing = not given.reaches and "openid" not in given.context
         if nothing or (needed and not chosen):
             dossier = chosen[0] if chosen else None
@@ -134,24 +140,21 @@ class Pages:
                 state=refused.state,
             )
             return await self._refused(event, request, refused, answer)
-        except PgoError as refused:
+        except Exception as cause:  # noqa: BLE001 - whatever it is, a person gets a page
+            refused = drawn(cause, request.scope)
             page = self._look.error(refused, request)
             return await self._refused(event, request, refused, page)
-        except Exception as crash:
-            await self._refused(event, request, crash, Response())
-            raise
 
     async def _refused(
-        self, event: str, request: Request, why: Exception, answer: Response
+        self, event: str, request: Request, why: PgoError, answer: Response
     ) -> Response:
         """The answer, once the refusal is written down."""
-        app = await self._parts.registry.app(client_id_of(_pairs(request)))
-        name = "" if app is None else app.client_id
-        detail = why.oauth if isinstance(why, PgoError) else "server_error"
         try:
-            await self._parts.note(event, app=name, outcome="refused", detail=detail)
-        except PgoError as lost:
-            return self._look.error(lost, request)
+            app = await self._parts.registry.app(client_id_of(_pairs(request)))
+            name = "" if app is None else app.client_id
+            await self._parts.note(event, app=name, outcome="refused", detail=why.oauth)
+        except Exception as lost:  # noqa: BLE001 - the same when that is what fails
+            return self._look.error(drawn(lost, request.scope), request)
         return answer
 
     async def _dossier_page(
@@ -198,10 +201,10 @@ class Pages:
         account = await self._parts.registry.account(flow.person)
         return "" if account is None else account.name
 
-    async def _choices(self, flow: Flow) -> Sequence[tuple[str, str]]:
-        """The dossiers this person may choose from; only the one the app named, if it did."""
-        all_ = await self._parts.dossiers_of(flow.person)
-        return [choice for choice in all_ if flow.only in ("", choice[0])]
+    async def _choices(self, flow: Flow, words: Tongue) -> Sequence[tuple[str, str]]:
+        """What this person may choose from, and what it is called; only what the app named."""
+        all_ = labels(await self._parts.dossiers_of(flow.person), words)
+        return [choice for choice in all_.items() if flow.only in ("", choice[0])]
 
     async def _app(self, flow: Flow) -> App:
         app = await self._parts.registry.app(flow.client_id)

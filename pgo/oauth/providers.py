@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from authlib.oauth2.client import OAuth2Client
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -115,6 +116,23 @@ class Provider:
             nonce=errand.nonce, max_age=str(max(0, max_age)), acr_values=" ".join(enough), **more,
         )  # fmt: skip
         return str(address)
+
+    async def way_out(self, back: str) -> str:
+        """The address where a person signs out there (RP-Initiated Logout 1.0); "" without one.
+
+        No id_token goes along: none is kept here. The provider asks the person whether to sign out.
+
+        Args:
+            back: address of ours people come back at, registered there.
+        """
+        try:
+            about = await self._counted(self._metadata())
+            address = str(about.get("end_session_endpoint", ""))
+            place_of(address, self._reach)
+        except (Unavailable, BadValue):
+            return ""
+        asked = urlencode({"client_id": self.set_up.client_id, "post_logout_redirect_uri": back})
+        return f"{address}{'&' if '?' in address else '?'}{asked}"
 
     async def came_back(self, query: Mapping[str, str], errand: Errand) -> Identity:
         """Who signed in, by the answer a browser brought back for this errand.

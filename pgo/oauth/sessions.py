@@ -14,7 +14,8 @@ from typing import Final
 import orjson
 from fastapi import Request, Response
 
-from pgo.errors import Forbidden, Incident
+from pgo.errors import Incident
+from pgo.oauth.flow import Stale
 from pgo.oauth.means import AllMeans, Means, SignedIn, with_session, without_session
 from pgo.oauth.parts import Parts
 from pgo.oauth.tokens import digest
@@ -50,6 +51,7 @@ class Sessions:
     def __init__(self, parts: Parts, means: AllMeans) -> None:
         self._parts, self._means = parts, means
         self._name = f"{'__Host-' if parts.secure else ''}pgo-session"
+        self._left = f"{'__Host-' if parts.secure else ''}pgo-left"
 
     async def current(self, request: Request) -> Session | None:
         """The session of this browser, when it is still good."""
@@ -92,7 +94,25 @@ class Sessions:
             self._name, cookie, max_age=ways.absolute, path="/", secure=self._parts.secure,
             httponly=True, samesite="lax",
         )  # fmt: skip
+        response.delete_cookie(
+            self._left, path="/", secure=self._parts.secure, httponly=True, samesite="lax"
+        )
         return session
+
+    def leave(self, response: Response) -> None:
+        """Let this browser know that its person signed out.
+
+        A provider may still know him: the next sign-in there must be a fresh one, so that nobody
+        else gets in with one click.
+        """
+        response.set_cookie(
+            self._left, "1", max_age=self._parts.ways.absolute, path="/",
+            secure=self._parts.secure, httponly=True, samesite="lax",
+        )  # fmt: skip
+
+    def was_left(self, request: Request) -> bool:
+        """Whether the last person in this browser signed out."""
+        return self._left in request.cookies
 
     async def end_here(self, request: Request, response: Response) -> None:
         """End the session of this browser, if there is one, and take its cookie away."""
@@ -145,10 +165,10 @@ def check_form(session: Session, form: dict[str, str]) -> None:
     """Whether a form came from this session's own page.
 
     Raises:
-        errors.Forbidden: it did not.
+        Stale: it did not.
     """
     if not compare_digest(session.form_token.encode(), form.get("form", "").encode()):
-        raise Forbidden(_STALE)
+        raise Stale(_STALE)
 
 
 def _signed_out(means: Means) -> Means:

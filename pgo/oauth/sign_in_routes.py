@@ -70,6 +70,12 @@ def _add_provider(routes: APIRouter, provider: AtProvider, answer: Answer) -> No
             "oauth.sign-in", request, lambda asked: provider.back(asked, provider_name)
         )
 
+    @routes.get("/oauth/out-{provider_name}", include_in_schema=False)
+    async def out(request: Request, provider_name: str) -> Response:
+        return await answer(
+            "oauth.sign-out", request, lambda asked: provider.out(asked, provider_name)
+        )
+
     @routes.get("/oauth/link", include_in_schema=False)
     async def link(request: Request) -> Response:
         return await answer("oauth.sign-in", request, provider.link)

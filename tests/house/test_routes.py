@@ -60,6 +60,7 @@ ROUTES = {
     "GET /oauth/pictograms.svg": OPEN,
     "GET /oauth/back-{provider_name}": PERSON,
     "GET /oauth/link": PERSON,
+    "GET /oauth/out-{provider_name}": OPEN,
     "GET /oauth/passkey": PERSON,
     "GET /oauth/passkey.js": OPEN,
     "GET /oauth/passkeys": SESSION,

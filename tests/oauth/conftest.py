@@ -20,6 +20,7 @@ from joserfc import jwk, jws
 from pgo.dossier.seal import Box
 from pgo.errors import Unauthenticated, Unavailable
 from pgo.framework import Methods, answer_errors
+from pgo.oauth.choices import Choice
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.parts import Parts
@@ -111,7 +112,7 @@ class World:
         self.lines.append((event, fields))
 
     async def dossiers_of(self, person):
-        return self.dossiers.get(person, [])
+        return [Choice(*one) for one in self.dossiers.get(person, [])]
 
     async def patient_of(self, client):
         return f"pat-{client}"
@@ -318,6 +319,11 @@ def hidden(page: str) -> dict[str, str]:
     return {name: html.unescape(value) for name, value in found}
 
 
+async def no_crash(response) -> None:
+    """A page hides a crash from people; not from tests."""
+    assert response.status_code != 500, response.request.url.path
+
+
 def told(answer) -> dict[str, str]:
     query = parse_qs(urlsplit(answer.headers["location"]).query, keep_blank_values=True)
     assert all(len(values) == 1 for values in query.values())
@@ -405,6 +411,9 @@ async def world(tmp_path):
     layers = Cors(Methods(app), registered_origins(registry))
     world.asgi = Front(layers, Settings(issuer=ISSUER))
     transport = httpx2.ASGITransport(app=world.asgi, raise_app_exceptions=True)
-    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as world.http:
+    hooks = {"response": [no_crash]}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url=ISSUER, event_hooks=hooks
+    ) as world.http:
         yield world
     await store.close()

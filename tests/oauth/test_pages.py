@@ -11,6 +11,8 @@ from urllib.parse import urljoin
 import pytest
 from lxml import html
 
+from pgo.errors import TooMany
+from pgo.oauth.look import Look
 from pgo.oauth.routes import router
 from pgo.oauth.texts import TONGUES
 from pgo.oauth.wording import CATEGORIES
@@ -71,6 +73,7 @@ async def every_page(world, **headers):
         await http.post("/oauth/sign-out", data=home | {"waar": "hier"}),
     ]
     assert all("text/html" in one.headers["content-type"] for one in shown)
+    assert {one.status_code for one in shown} <= {200, 400, 403, 404, 415}
     return [(html.fromstring(one.text), one) for one in shown]
 
 
@@ -204,6 +207,106 @@ async def test_a_strange_language_is_no_language(world, value):
         link.startswith(("?", "../oauth/error?"))
         for link in html.fromstring(answer.text).xpath("//nav//@href")
     )
+
+
+async def test_two_dossiers_of_one_name_do_not_look_alike(world):
+    world.dossiers["mia"] = [
+        *(("a1", "Bram", False, "1960"), ("b2", "Bram", False, "2009"), ("mia0", "Mia", True)),
+    ]
+    page = await world.ask()
+    onward = await world.http.post("/oauth/sign-in", data=world.hidden(page) | {"persoon": "mia|"})
+    chooser = await world.http.get(f"/oauth/{onward.headers['location']}")
+    named = [
+        one.strip() for one in html.fromstring(chooser.text).xpath("//a[@class='card']//text()")
+    ]
+    assert [one for one in named if one] == [
+        "Dossier: Bram (geboren in 1960)",
+        "Dossier: Bram (geboren in 2009)",
+        "Dossier: Mia (uw eigen dossier)",
+    ]
+    page = await world.http.get(f"/oauth/{onward.headers['location']}&dossier=b2")
+    assert "Bram (geboren in 2009)" in page.text
+    assert "1960" not in page.text
+    await world.redeem(world.told(await world.decide(page, dossier="b2"))["code"])
+    assert "Bram (geboren in 2009)" in (await world.http.get("/mijn/apps")).text
+
+
+ERRORS = {
+    "/oauth/authorize?client_id=nobody": (
+        400,
+        "Wij kennen deze app niet",
+        "invalid_request client_id",
+    ),
+    "/oauth/consent?flow=x": (403, "Deze pagina is te oud", "access_denied"),
+    "/oauth/sign-in?flow=x": (403, "Deze pagina is te oud", ""),
+    "/oauth/sign-in?next=x": (404, "Deze pagina is er niet", ""),
+    "/oauth/back-good?code=x": (403, "Deze pagina is te oud", ""),
+    "/oauth/role?flow=a&flow=b": (403, "Deze pagina is te oud", ""),
+    "/oauth/error?soort=x": (404, "Deze pagina is er niet", ""),
+    "/oauth/error?soort=stale&van=x": (404, "Deze pagina is er niet", ""),
+}
+
+
+@pytest.mark.parametrize("path", ERRORS)
+async def test_a_page_of_an_error_says_where_to_go_on_and_only_a_code_to_makers(world, path):
+    status, text, code = ERRORS[path]
+    answer = await world.http.get(path)
+    page = html.fromstring(answer.text)
+    assert answer.status_code == status
+    assert text in answer.text
+    assert page.xpath("//code/text()") == ([code] if code else [])
+    home = bool(page.xpath("//main//a[substring(@href, string-length(@href) - 3) = 'mijn']"))
+    if path.startswith(("/oauth/authorize", "/oauth/consent")):
+        assert "Ga terug naar de app" in answer.text
+        assert not home
+    else:
+        assert home
+        assert ("Kwam u van een app?" in answer.text) == ("error?" not in path)
+
+
+@pytest.mark.parametrize("path", ["/mijn/apps/stoppen", "/oauth/sign-out"])
+async def test_on_a_page_of_ones_own_nothing_is_said_about_an_app(world, path):
+    await world.to_consent()
+    answer = await world.http.post(path, data={"form": "x"})
+    assert answer.status_code == 403
+    assert "Deze pagina is te oud" in answer.text
+    assert "Ga terug naar de app" not in answer.text
+    assert "Kwam u van een app" not in answer.text
+    link = html.fromstring(answer.text).xpath("//main//a/@href")
+    assert [urljoin(str(answer.url), one) for one in link] == [f"{world.ISSUER}/mijn"]
+
+
+async def test_an_error_keeps_what_it_is_about_in_another_language(world):
+    answer = await world.http.get("/oauth/authorize?client_id=nobody")
+    link = html.fromstring(answer.text).xpath("//nav//a[@lang='en']/@href")[0]
+    other = await world.http.get(urljoin("/oauth/authorize", link))
+    assert "We do not know this app" in other.text
+    assert "Go back to the app" in other.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("1", "een minuut"), ("60", "een minuut"), ("61", "2 minuten")]
+)
+async def test_who_tries_too_often_is_told_how_long_to_wait(world, seconds, told):
+    answer = Look().error(TooMany("x", headers={"Retry-After": seconds}))
+    assert answer.headers["retry-after"] == seconds
+    assert f"Wacht {told}. Probeer het dan opnieuw." in answer.body.decode()
+
+
+@pytest.mark.parametrize("place", ["pgo.oauth.pages.asked", "pgo.oauth.mine.Permitted.of"])
+async def test_a_crash_is_a_page_too_and_says_nothing_of_what_happened(world, monkeypatch, place):
+    await world.to_consent()
+
+    def crash(*_):
+        raise ZeroDivisionError("Kanarie")
+
+    monkeypatch.setattr(place, crash)
+    world.http.event_hooks = {}
+    answer = await (world.ask() if "pages" in place else world.http.get("/mijn/apps"))
+    assert answer.status_code == 500
+    assert "Er ging iets mis bij ons" in answer.text
+    assert "Kanarie" not in answer.text
+    assert world.lines[-1][1]["detail"] == "server_error"
 
 
 async def test_parts_of_everything_may_be_given_instead(world):

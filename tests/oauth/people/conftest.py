@@ -57,7 +57,9 @@ class Visitor:
     def __init__(self, world, asgi) -> None:
         transport = httpx2.ASGITransport(app=asgi, client=("192.0.2.7", 4000))
         self.world = world
-        self.http = httpx2.AsyncClient(transport=transport, base_url=world.ISSUER)
+        self.http = httpx2.AsyncClient(
+            transport=transport, base_url=world.ISSUER, event_hooks=world.http.event_hooks
+        )
 
     async def ask(self, **changes):
         return await self.http.get("/oauth/authorize", params=self.world.asking(**changes))

@@ -78,6 +78,8 @@ class Provider(BaseHTTPRequestHandler):
             "jwks_uri": f"{self.issuer}/jwks",
             "authorization_response_iss_parameter_supported": True,
         }
+        if self.tenant == "good":
+            about["end_session_endpoint"] = f"{self.issuer}/end?x=1"
         if self.tenant == "silent":
             time.sleep(PATIENCE)
         elif self.tenant == "redirecting":
@@ -93,6 +95,7 @@ class Provider(BaseHTTPRequestHandler):
             about["more"] = "x" * 200_000
         elif self.tenant == "noniss":
             del about["authorization_response_iss_parameter_supported"]
+            about["end_session_endpoint"] = "https://evil.test/end"
         self.say(about)
 
     def authorize(self, query):

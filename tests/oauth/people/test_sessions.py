@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -108,7 +111,7 @@ async def test_signing_out_everywhere_ends_all_sessions_and_what_apps_hold_as_co
     page = await one.http.get(f"/oauth/{location}&dossier=bram")
     tokens = await token(people, one, page)
     page = await one.http.get("/oauth/sessions")
-    assert page.text.count('name="sessie"') == 2
+    assert page.text.count('name="sessie"') == 1
     await one.post("sign-out", page, waar="overal")
     assert (await other.http.get("/oauth/sessions")).status_code == 303
     assert await people.world.works(tokens["access_token"]) is not ends_apps
@@ -159,6 +162,65 @@ async def test_sign_ins_at_the_same_moment_are_all_listed(people):
     await people.signed_in()
     await asyncio.gather(*(people.signed_in() for _ in range(5)))
     assert len((await people.means.of("mia")).sessions) == 6
+
+
+# --- signing out at the provider too -------------------------------------------------------------
+
+
+async def sign_out(visitor, where="hier"):
+    return await visitor.post("sign-out", await visitor.http.get("/oauth/sessions"), waar=where)
+
+
+@pytest.mark.parametrize("where", ["hier", "overal"])
+async def test_who_signs_out_here_is_shown_the_way_to_sign_out_at_the_provider(people, where):
+    out = await sign_out(await people.signed_in(), where)
+    link = html.unescape(re.search(r'href="(http[^"]*)"', out.text)[1])
+    parts, asked = urlsplit(link), parse_qs(urlsplit(link).query)
+    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{people.provider}/good/end"
+    back = f"{people.world.ISSUER}/oauth/out-good"
+    assert asked == {"x": ["1"], "client_id": ["pgo"], "post_logout_redirect_uri": [back]}
+    assert "Ook uitloggen bij Good" in out.text
+
+
+@pytest.mark.parametrize("name", ["other", "noniss"])
+async def test_a_provider_without_a_way_out_or_with_a_strange_one_gets_no_link(people, name):
+    out = await sign_out(await people.signed_in(name=name))
+    assert "U bent uitgelogd" in out.text
+    assert "misschien nog ingelogd" not in out.text
+    assert "http" not in out.text.partition("<main")[2]
+
+
+async def test_who_comes_back_from_there_sees_that_he_is_out(people):
+    visitor = await people.signed_in()
+    answer = await visitor.http.get("/oauth/out-good?state=x")
+    assert answer.headers["location"] == "sessions"
+    await sign_out(visitor)
+    assert "U bent uitgelogd" in (await visitor.http.get("/oauth/out-good?state=x")).text
+    assert (await visitor.http.get("/oauth/out-nobody")).status_code == 404
+
+
+async def test_after_signing_out_the_provider_is_asked_for_a_fresh_sign_in(people):
+    """On a shared computer nobody gets in with what the one before left at the provider."""
+    visitor = await people.signed_in()
+    await sign_out(visitor)
+    people.world.clock.later(minutes=3)
+    page = await visitor.ask()
+    away = await visitor.away(page)
+    assert "max_age=0" in away.headers["location"]
+    assert "prompt=login" in away.headers["location"]
+    stale = await visitor.back(await visitor.at_provider(away))
+    assert stale.status_code == 403
+    assert people.details[-1] == "good:id-token-auth_time"
+    people.world.clock.now = datetime.now(UTC)
+    assert (await visitor.sign_in(page)).status_code == 303
+    assert not await signed_out_before(people, visitor)
+
+
+async def signed_out_before(people, visitor) -> bool:
+    """Whether the next sign-in of this browser must be a fresh one."""
+    away = await visitor.away(await visitor.ask(max_age="900", prompt="login"))
+    assert away.status_code == 303
+    return "__Host-pgo-left" in visitor.cookies()
 
 
 # --- levels --------------------------------------------------------------------------------------
