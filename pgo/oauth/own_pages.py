@@ -103,7 +103,8 @@ class OwnPages:
         if not self._on.parts.ways.passkey_level:
             raise NotFound("Passkeys are not offered here.")
         account = await self._on.account(session.person)
-        options = await self._keys.invite(session.id, session.person, account.name)
+        site = self._on.look.tongue(request)["site.name"]
+        options = await self._keys.invite(session.id, session.person, account.name, site)
         means = await self._on.means.of(session.person)
         return self._on.look.page(
             "passkeys.html", request=request, here="passkeys", script=True,

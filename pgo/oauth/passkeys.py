@@ -131,13 +131,16 @@ class Passkeys:
 
     # --- a new one -----------------------------------------------------------------------------
 
-    async def invite(self, page: str, person: str, name: str) -> str:
-        """What a device is asked to make a key for this person, as JSON, for one page."""
+    async def invite(self, page: str, person: str, name: str, site: str) -> str:
+        """What a device is asked to make a key for this person, as JSON, for one page.
+
+        Devices show the `name` of the person and of the `site` in their own windows.
+        """
         challenge = await self._challenge("create", page)
         means = await self._means.change(person, _with_handle(secrets.token_bytes(32)))
         options = generate_registration_options(
             rp_id=self._host,
-            rp_name="pgo",
+            rp_name=site,
             user_name=name,
             user_id=base64url_to_bytes(means.handle),
             challenge=challenge,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 
@@ -41,6 +42,8 @@ async def test_the_page_for_passkeys_names_them_and_only_its_own_script_may_run(
     visitor = await with_key(people, device())
     page = await visitor.http.get("/oauth/passkeys")
     assert "Mijn telefoon" in page.text
+    asked = json.loads(visitor.options(page))
+    assert (asked["rp"]["name"], asked["user"]["name"]) == ("Mijn dossier", "Mia")
     policy = page.headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
