@@ -173,7 +173,7 @@ def read(kind: str, text: str, place: str, base: str = "") -> Value:
     try:
         return _READERS[kind](text, base)
     except ValueError:
-        raise BadValue(f"This is not a {kind} to search for.", place=place) from None
+        raise BadValue(f"This is no {kind} to search for.", place=place) from None
 
 
 def _token(text: str, _base: str) -> Token:

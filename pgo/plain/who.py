@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from pgo.audit.catalogue import EVENTS, GAP
-from pgo.audit.entry import OK, REFUSED, Entry
+from pgo.audit.entry import FAILED, OK, REFUSED, Entry
 from pgo.plain.clean import clean, listed
 from pgo.plain.words import (
     DATA,
@@ -283,6 +283,8 @@ def _outcome(group: list[Entry]) -> list[str]:
     if one.outcome == REFUSED:
         why = REFUSALS.get(one.reason.partition(":")[0])
         return [NOT_ALLOWED, why] if why else [NOT_ALLOWED]
+    if one.outcome == FAILED:
+        return ["Dat lukte niet."]
     if one.outcome != OK:
         return ["Dat lukte niet door een storing."]
     return ["Er was niets te zien."] if _deed(one) is SEARCH else []
@@ -306,7 +308,7 @@ def _permissions(entry: Entry, whose: _Reader) -> list[str]:
     if not entry.reason.startswith(_BY_GRANT):
         return []
     grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
-    return [_either(whose.titles.get(grant, ""), grant) for grant in grants]
+    return [_either(whose.titles.get(grant, ""), grant).rstrip(".") for grant in grants]
 
 
 def _means(entry: Entry) -> str:

@@ -173,6 +173,22 @@ def test_a_crash_is_not_told_as_a_look():
     assert "Dat lukte niet door een storing." in crashed
 
 
+@pytest.mark.parametrize("status", [400, 412, 422, 429, 0])
+def test_what_did_not_succeed_is_no_fault_of_the_server(status):
+    failed = text(replace(READ, outcome=8, status=status))
+    assert "wilde uw zorgplan bekijken" in failed
+    assert "Dat lukte niet." in failed
+    assert "storing" not in failed
+
+
+@pytest.mark.parametrize("easy", [False, True])
+def test_a_grant_whose_name_is_a_sentence_ends_with_one_point(easy):
+    by = replace(READ, reason="TOESTEMMING:g-1", grants=("g-1",))
+    (one,) = tell(by, easy=easy, titles={"g-1": "De Linde mag bij u neerzetten."})
+    assert "De Linde mag bij u neerzetten." in one.text
+    assert ".." not in one.text
+
+
 def test_a_search_that_found_nothing_is_told_as_a_search():
     search = replace(READ, interaction="search-type", resources=(), categories=())
     told = text(search)
