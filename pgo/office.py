@@ -19,7 +19,6 @@ import orjson
 
 from pgo.call import Call
 from pgo.caller import Caller
-from pgo.consent import reading
 from pgo.consent.explain import Explanation, explain
 from pgo.consent.model import ACTIONS, CATEGORIES, Resource
 from pgo.consent.what_if import Change, changes
@@ -27,7 +26,7 @@ from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
 from pgo.dossier.seal import SYSTEM
 from pgo.errors import BadValue, Forbidden, Gone, InvalidGrant, NotFound, Unavailable
-from pgo.fhir import binary
+from pgo.fhir import binary, elfproef
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
 from pgo.fhir.large import BINARY
@@ -37,10 +36,15 @@ from pgo.oauth.scopes import cap_of
 from pgo.projection import unshown
 from pgo.regie import subject_rule
 from pgo.shown import Outcome
+from pgo.standing import sent_relation
 from pgo.store.contract import NotNext
 from pgo.vault import Vault
 from pgo.world import SUBJECT, verdict_of
 
+_FACTS: Final = frozenset(
+    {"person", "name", "patient", "birth", "deceased"}
+    | {"curatele", "wilsonbekwaam", "geen_noodtoegang"}
+)
 APPROVAL_SECONDS: Final = 900
 REVEALING: Final = ("export", "dossier-show", "token")
 """Commands that reveal content: under `strict` a second operator approves each."""
@@ -81,14 +85,16 @@ class Office(Vault):
         """Make the dossier: its keys, the facts about the client, and who represents him in law.
 
         Raises:
-            BadValue: a fact that cannot be read, with its place; then nothing was made.
+            BadValue: a fact that cannot be read or is not known, or a BSN, with its place; Missing:
+                the evidence the law asks for a relation. Then nothing was made.
         """
+        _check_facts(subject)
         facts = subject_rule({"patient": str(uuid.uuid4()), **subject})
         whose = str((facts.value or {}).get("person", SUBJECT))
         rules = [facts]
         for index, row in enumerate(relations):
-            related = {**row, "client": whose}
-            reading.relation(related, f"relations[{index}]")
+            sent = {name: value for name, value in row.items() if name != "client"}
+            _, related = sent_relation(sent, whose, f"relations[{index}]")
             rules.append(Rule("relation", f"r-{secrets.token_hex(8)}", related))
         await self._house.keys.make(self.client)
         for person in (whose, *(str(row["person"]) for row in relations)):
@@ -224,6 +230,20 @@ class Office(Vault):
                     return
             await asyncio.sleep(_PAUSE)
         raise Unavailable("this dossier is very busy; nothing was changed")
+
+
+def _check_facts(subject: dict[str, Any]) -> None:
+    """Each fact is one we know (a misspelt birth would make a child an adult), and none a BSN.
+
+    Raises:
+        BadValue: with the place.
+    """
+    if not _FACTS.issuperset(subject):
+        known = ", ".join(sorted(_FACTS))
+        raise BadValue(f"a member that is not known; these are: {known}", place="subject")
+    for name, value in subject.items():
+        if isinstance(value, str) and elfproef.hide_in_text(value)[1]:
+            raise BadValue("a BSN is kept nowhere; leave it out", place=f"subject.{name}")
 
 
 def new_client() -> str:

@@ -16,6 +16,7 @@ import orjson
 
 from pgo.dossier.seal import Box
 from pgo.errors import BadValue, Conflict, Incident, NotFound
+from pgo.fhir import elfproef
 from pgo.oauth.clients import App, Provider
 from pgo.store.contract import Store
 
@@ -131,7 +132,13 @@ class Registry:
         return [one for one in await self.providers() if one.id == organisation]
 
     async def keep_account(self, entry: Account) -> None:
-        """Add or replace a person."""
+        """Add or replace a person.
+
+        Raises:
+            errors.BadValue: his id or name holds a BSN.
+        """
+        if elfproef.hide_in_text(f"{entry.id} {entry.name}")[1]:
+            raise BadValue("a BSN is kept nowhere; choose another id or name", place="account")
         await self._keep(entry)
 
     async def keep_app(self, entry: App) -> None:

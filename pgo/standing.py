@@ -43,7 +43,9 @@ _PURPOSE: Final = "FAMRQT"
 _PURPOSES: Final = {"copiloot": "CAREMGT", "zorgverlener": "TREAT"}
 
 
-def sent_relation(sent: Mapping[str, Any], client: str) -> tuple[Relation, dict[str, Any]]:
+def sent_relation(
+    sent: Mapping[str, Any], client: str, place: str = "relation"
+) -> tuple[Relation, dict[str, Any]]:
     """A relation as somebody wants to record it, and the form it is stored in.
 
     Raises:
@@ -51,16 +53,16 @@ def sent_relation(sent: Mapping[str, Any], client: str) -> tuple[Relation, dict[
         Missing: the evidence the law asks for this kind.
     """
     if not _MEMBERS.issuperset(sent):
-        raise BadValue("a member that is not known", place="relation")
+        raise BadValue("a member that is not known", place=place)
     made = {**sent, "client": client}
-    relation = reading.relation(made, "relation")
+    relation = reading.relation(made, place)
     if relation.kind not in representation.REPRESENTATIVE_KINDS:
-        raise BadValue("not a kind of representative", place="relation.kind")
+        raise BadValue("not a kind of representative", place=f"{place}.kind")
     proof = _EVIDENCE.get(relation.kind, "")
     if proof and not getattr(relation, proof):
-        raise Missing("this kind needs evidence", place=f"relation.{proof}")
+        raise Missing("this kind needs evidence", place=f"{place}.{proof}")
     if relation.kind == "familie" and relation.as_ not in representation.KINSHIP:
-        raise Missing("this kind needs the kinship", place="relation.as")
+        raise Missing("this kind needs the kinship", place=f"{place}.as")
     return relation, made
 
 

@@ -39,6 +39,11 @@ def test_facts_that_cannot_be_read_are_named_and_nothing_is_made(pgo, file):
     for facts, place in (
         ({"birth": "volgende week"}, "subject.birth"),
         ({"curatele": "ja"}, "subject.curatele"),
+        ({"birht": "2016-04-01"}, "subject"),
+        ({"name": "Jo, 999990019"}, "subject.name"),
+        ({"relations": [{"person": "mia", "kind": "oma"}]}, "relations[0].kind"),
+        ({"relations": [{"person": "mia", "kind": "ouder", "gezga": True}]}, "relations[0]"),
+        ({"relations": [{"person": "mo", "kind": "mentor"}]}, "relations[0].order"),
         ({"relations": [{"person": "p-an"}]}, "relations[0].kind"),
         ({"relations": "geen"}, "relations"),
         (["geen", "object"], "facts.json"),

@@ -46,6 +46,8 @@ def test_a_disabled_person_is_refused_with_the_tokens_he_has(pgo, dossier, ask):
         (["account", "add", "p-1", "--name", "An", "--kind", "koning"], "account"),
         (["account", "add", "p-1", "--name", "An", "--birth", "31-01-1980"], "--birth.birth"),
         (["account", "disable", "niemand"], ""),
+        (["account", "add", "999990019", "--name", "Jo"], "a BSN is kept nowhere"),
+        (["account", "add", "p-jo", "--name", "Jo 999990019"], "a BSN is kept nowhere"),
         (["app", "disable", "niets"], ""),
         (["provider", "disable", "niets"], ""),
         (["app", "add", "a", *APP[3:6], "http://app.example/", *APP[7:]], "redirect_uris"),
