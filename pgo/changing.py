@@ -357,14 +357,15 @@ class Changing:
         """What was answered before; texts are those of the versions made then."""
         if not hmac.compare_digest(before["digest"], digest):
             raise Unprocessable("this request id was used for another request")
-        image = self.vault.dossier.image
-        await self.vault.verdict()
+        image, verdict = self.vault.dossier.image, await self.vault.verdict()
         outcomes = []
         for op, (status, type_, id_, ver, note) in zip(ops, before["said"], strict=False):
             row = image.get(self.rel, type_, id_) if id_ else None
             rows = image.versions(row) if row else []
             then = next((one for one in rows if one.ver == ver), None)
             shown = [then] if then is not None and self._open_now(then) else []
+            for one in shown:
+                self.call.because(verdict.row(one))
             self.call.touch(shown, image.facets)
             found = await self.vault.texts(shown, (), {})
             outcomes.append(Outcome(op, status, then, found[0].text if found else b"", note))
