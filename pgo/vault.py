@@ -16,6 +16,7 @@ from pgo.consent.model import Decision
 from pgo.cursor import Cursors, Kept, Place
 from pgo.door import PATIENT, Parts
 from pgo.dossier.image import Row
+from pgo.dossier.log import Facet
 from pgo.errors import Gone, Incident, NotFound, Unavailable
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
@@ -48,7 +49,7 @@ class Vault(Matching):
         """
         async with self.call("read", release=rel, type_=type_) as call:
             verdict, found = await self.verdict(), self.dossier.image.get(rel, type_, id_)
-            decision = None if found is None else verdict.row(found)
+            decision = self._decided(verdict, found, (rel, type_, id_))
             if not (decision and decision.permit and self.cap.allows("r", type_)):
                 await self.known(call)
             if found is None and (me := oneself(self.caller, self.cap, rel, type_, id_, call.at)):
@@ -101,7 +102,7 @@ class Vault(Matching):
         image = self.dossier.image
         if id_:
             self.reach("r", type_)
-            newest = self._seen(call, verdict, image.get(rel, type_, id_))
+            newest = self._seen(call, verdict, (rel, type_, id_))
             return Past(image, verdict, rel, (type_,), newest.rid)
         if type_:
             self.reach("s", type_)
@@ -131,13 +132,30 @@ class Vault(Matching):
         Raises:
             NotFound: not there, or not for this caller; Gone: deleted.
         """
-        row = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
+        row = self._seen(call, verdict, (rel, type_, id_))
         if not row.live:
             raise Gone("this resource was deleted")
         return row
 
-    def _seen(self, call: Call, verdict: Verdict, row: Row | None) -> Row:
-        return self._permitted(call, None if row is None else verdict.row(row), row)
+    def _seen(self, call: Call, verdict: Verdict, name: tuple[str, str, str]) -> Row:
+        row = self.dossier.image.get(*name)
+        return self._permitted(call, self._decided(verdict, row, name), row)
+
+    def _decided(
+        self, verdict: Verdict, row: Row | None, name: tuple[str, str, str]
+    ) -> Decision | None:
+        """The decision about a row; where there is none one is made too, and not used.
+
+        So the time of an answer does not tell what is hidden from what is not there.
+        """
+        if row is not None:
+            return verdict.row(row)
+        kind = self.dossier.image.kinds.get(name[1])
+        if kind is None:
+            verdict.decide("lezen", Facet(name[1]))
+        else:
+            verdict.row(Row(0, *name, 1, 0, kind, None, live=True, body=None))
+        return None
 
     def _permitted(self, call: Call, decision: Decision | None, row: Row | None) -> Row:
         if row is None or decision is None:
@@ -148,7 +166,7 @@ class Vault(Matching):
         return row
 
     def _versions(self, call: Call, verdict: Verdict, rel: str, type_: str, id_: str) -> list[Row]:
-        newest = self._seen(call, verdict, self.dossier.image.get(rel, type_, id_))
+        newest = self._seen(call, verdict, (rel, type_, id_))
         return [row for row in self.dossier.image.versions(newest) if verdict.sees(row)]
 
     async def search(self, query: Query, asked: str) -> Page:

@@ -67,7 +67,10 @@ _ROW: Final = "r.rid, r.rel, r.type, r.id, r.ver, r.at, r.facet, r.day, r.live, 
 
 
 class Image:
-    """One dossier's index; every method is synchronous and never waits."""
+    """One dossier's index; every method is synchronous and never waits.
+
+    `facets` are by number; `kinds` has one number of each resource type that was ever here.
+    """
 
     def __init__(self, kept: bytes | None = None) -> None:
         """An empty image, or one as `serialize` gave it.
@@ -92,6 +95,7 @@ class Image:
         found = self.db.execute("SELECT fid, text FROM facet").fetchall()
         self.facets: dict[int, Facet] = {fid: Facet.of(text) for fid, text in found}
         self._fids: dict[str, int] = {text: fid for fid, text in found}
+        self.kinds = {facet.type: fid for fid, facet in self.facets.items()}
         self._got: dict[tuple[str, str, str], Row | None] = {}
         self._rows: dict[int, Row] = {}
         self.n = int(self._meta("n") or 0)
@@ -227,6 +231,7 @@ class Image:
             made = self.db.execute("INSERT INTO facet (text) VALUES (?) RETURNING fid", (text,))
             fid = int(made.fetchall()[0][0])
             self._fids[text], self.facets[fid] = fid, facet
+            self.kinds[facet.type] = fid
         return fid
 
     # --- asking --------------------------------------------------------------------------------

@@ -303,6 +303,7 @@ class Dossiers:
         dossier = self._open.get(client)
         if dossier is None or dossier.keys is not keys:
             dossier = await self._load_once(client, keys)
+            self._unweighed = len(self._open)
         self._open[client] = dossier
         self._open.move_to_end(client)
         await dossier.refresh()
@@ -327,7 +328,7 @@ class Dossiers:
 
     def _make_room(self) -> None:
         """Let go of what was not used for longest; of many, not all are weighed each time."""
-        self._unweighed += 8
+        self._unweighed += 2
         if self._unweighed < len(self._open):
             return
         self._unweighed = 0
