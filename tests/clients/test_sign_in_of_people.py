@@ -165,6 +165,34 @@ def test_somebody_who_stops_at_the_provider_can_begin_again(browser, sign_in):
     assert "/oauth/consent" in str(page.url)
 
 
+def test_who_signs_out_can_sign_out_at_the_provider_too_and_comes_back(browser, sign_in):
+    linked(browser, sign_in)
+    page = browser.get(f"{sign_in.url}/oauth/sessions")
+    page = send(browser, page, "sign-out", waar="hier")
+    assert "misschien nog ingelogd" in page.text
+    link = unescape(re.search(r'href="(http://127[^"]*)"', page.text)[1])
+    there = browser.get(link)
+    action = re.search(r'action="([^"]*/session/end/confirm)"', there.text)[1]
+    xsrf = re.search(r'name="xsrf" value="([^"]*)"', there.text)[1]
+    back = browser.post(urljoin(link, action), data={"xsrf": xsrf, "logout": "yes"})
+    assert str(back.url).startswith(f"{sign_in.url}/oauth/out-makelaar")
+    assert "U bent uitgelogd" in back.text
+    assert "misschien nog ingelogd" not in back.text
+    assert "Hoe wilt u inloggen?" in ask(browser, sign_in).text
+
+
+def test_after_signing_out_the_provider_must_ask_again_who_it_is(browser, sign_in):
+    linked(browser, sign_in)
+    page = browser.get(f"{sign_in.url}/oauth/sessions")
+    send(browser, page, "sign-out", waar="hier")
+    page = ask(browser, sign_in)
+    link = unescape(re.search(r'href="(to-makelaar[^"]*)"', page.text)[1])
+    away = browser.get(urljoin(str(page.url), link), follow_redirects=False)
+    asked = parse_qs(urlsplit(away.headers["location"]).query)
+    assert asked["prompt"] == ["login"]
+    assert "/oauth/consent" in str(browser.get(away.headers["location"]).url)
+
+
 def test_another_person_at_the_provider_is_nobody_here(browser, sign_in):
     sign_in.told(login="tom")
     page = choose(browser, ask(browser, sign_in))

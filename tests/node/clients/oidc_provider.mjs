@@ -13,6 +13,7 @@ const who = { login: "mia", acr: "urn:midden", refuse: "" };
 const provider = new Provider(issuer, {
   clients: [{
     client_id: "pgo", client_secret: "geheim", redirect_uris: [back],
+    post_logout_redirect_uris: [back.replace("/back-", "/out-")],
     grant_types: ["authorization_code"], response_types: ["code"],
     id_token_signed_response_alg: "PS256", subject_type: "pairwise",
   }],
