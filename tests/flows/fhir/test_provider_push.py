@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -142,6 +143,15 @@ def test_the_same_request_id_gets_the_same_answer_and_does_nothing_twice(fresh):
     assert single[0].content == single[1].content
     assert single[0].headers["location"] == single[1].headers["location"]
     assert linde.get("Observation").json()["total"] == 2
+
+
+def test_the_line_of_a_repeated_request_says_why_as_well(fresh):
+    linde, headers = fresh.system(), {"X-Request-ID": "zending-drie"}
+    for _ in range(2):
+        assert linde.post("Observation", json=fresh.weight(), headers=headers).status_code == 201
+    told = fresh.as_().get("$wie-keek").json()["entry"]
+    by = [json.dumps(one["resource"]) for one in told if "zending-drie" in json.dumps(one)]
+    assert ["koppeling-delinde" in one for one in by] == [True, True]
 
 
 def test_a_request_id_is_for_one_request_of_one_organisation(fresh):
