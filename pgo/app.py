@@ -275,8 +275,7 @@ class _FrontDoor:
             Unauthenticated: no good token; TooMany: too often.
         """
         caller = await self._guard.caller_of(scope)
-        self._counters.require(self._person, caller.person)
-        self._counters.require(self._app, caller.app)
+        self._counters.require_each((self._person, caller.person), (self._app, caller.app))
         return caller
 
     async def refused(self, scope: Scope, error: PgoError) -> None:

@@ -143,18 +143,18 @@ class _AccessLines:
 
     def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
         self._write, self._clock = write, clock
-        self._waiting: list[bytes] = []
+        self._waiting: list[dict[str, Any]] = []
 
     def line(self, **said: Any) -> None:
-        said["event"], said["level"] = "access", "info"
-        said["time"] = self._clock().isoformat(timespec="milliseconds")
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append(orjson.dumps(said))
+        self._waiting.append(said)
 
     def _flush(self) -> None:
         lines, self._waiting = self._waiting, []
-        self._write(b"\n".join(lines))
+        now = self._clock().isoformat(timespec="milliseconds")
+        common = {"event": "access", "level": "info", "time": now}
+        self._write(b"\n".join([orjson.dumps(said | common) for said in lines]))
 
 
 def _configure_libraries(level: int) -> None:

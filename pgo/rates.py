@@ -133,6 +133,22 @@ class Rates:
                 if mine:
                     self._unlock(row)
 
+    def require_each(self, *asked: tuple[Limit, str]) -> None:
+        """Take one token under each of these limits, until one is spent; locks once for all.
+
+        Raises:
+            TooMany: as `require`.
+        """
+        places = [(*self._place(f"{limit.name}\0{who}"), limit) for limit, who in asked]
+        with self._threads:
+            mine = self._lock(_HEAD, _SIZE - _HEAD)
+            try:
+                for row, tag, limit in places:
+                    _answer(self._take(row, tag, limit.rate, limit.burst))
+            finally:
+                if mine:
+                    self._unlock(_HEAD, _SIZE - _HEAD)
+
     def _take(self, row: int, tag: int, rate: float, burst: int) -> float:
         now, depth = self._clock(), burst / rate
         at = self._slots.get(tag, row)
@@ -169,10 +185,7 @@ class Rates:
         Raises:
             TooMany: with Retry-After in whole seconds.
         """
-        wait = self.check(f"{limit.name}\0{who}", limit.rate, limit.burst)
-        if wait:
-            after = {"Retry-After": str(math.ceil(wait))}
-            raise TooMany("Asked too often; come back after Retry-After seconds.", headers=after)
+        _answer(self.check(f"{limit.name}\0{who}", limit.rate, limit.burst))
 
     def done(self, limit: Limit, who: str) -> None:
         """Give back what `require` took: the end of the one export of `who`."""
@@ -200,20 +213,26 @@ class Rates:
         moments = slots[1::2]
         return row + moments.index(min(moments)) * _SLOT.size, 0.0
 
-    def _lock(self, row: int) -> bool:
-        """Hold one row against other processes; False when somebody else would not let go.
+    def _lock(self, row: int, size: int = _ROW) -> bool:
+        """Hold rows against other processes; False when somebody else would not let go.
 
         A holder that is stopped may not stop the others: after `_TRIES` attempts we go on without
         the lock, and the worst that happens is that one token is counted wrong.
         """
         for _ in range(_TRIES):
             try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, _ROW, row)
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, size, row)
             except BlockingIOError:
                 os.sched_yield()
             else:
                 return True
         return False
 
-    def _unlock(self, row: int) -> None:
-        fcntl.lockf(self._file, fcntl.LOCK_UN, _ROW, row)
+    def _unlock(self, row: int, size: int = _ROW) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN, size, row)
+
+
+def _answer(wait: float) -> None:
+    if wait:
+        after = {"Retry-After": str(math.ceil(wait))}
+        raise TooMany("Asked too often; come back after Retry-After seconds.", headers=after)

@@ -14,9 +14,8 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 import orjson
@@ -63,8 +62,7 @@ class ClientGone(Exception):
     """The other side hung up before its request was complete; there is nobody to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete answer: status, header fields with lower-case names, body."""
 
     status: int

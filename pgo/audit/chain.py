@@ -6,11 +6,13 @@ chain (safety 1.3). Both keys come from the client's audit key, never from the d
 
 from __future__ import annotations
 
-import hmac
 import struct
 from dataclasses import replace
-from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from pgo.audit.entry import Entry, pack, unpack
 from pgo.dossier.seal import Box, subkey
@@ -35,13 +37,13 @@ class Pen:
         """`key` is the client's audit key, 32 bytes; it is not kept as such."""
         self.client = client
         self._box = Box(subkey(key, b"audit-seal"))
-        self._chain = subkey(key, b"audit-chain")
+        self._chain = HMAC(subkey(key, b"audit-chain"), SHA256())
 
     def line(self, writer: str, seq: int, prev: bytes, at: int, plain: bytes) -> Line:
         """The line with these packed bytes, sealed to its place and chained to `prev`."""
         sealed = self._box.seal(_place(self.client, writer, seq), plain)
         covered = canonical(self.client, writer, seq, at, prev=prev, sealed=sealed)
-        digest = hmac.digest(self._chain, covered, "sha256")
+        digest = self._mac(covered)
         return Line(self.client, writer, seq, at, prev, digest, sealed)
 
     def genuine(self, line: Line) -> bool:
@@ -50,7 +52,7 @@ class Pen:
             covered = canonical(
                 line.client, line.writer, line.seq, line.at, prev=line.prev, sealed=line.sealed
             )
-            return hmac.compare_digest(hmac.digest(self._chain, covered, "sha256"), line.hash)
+            return compare_digest(self._mac(covered), line.hash)
         except TypeError:  # somebody put text where bytes or a number belong
             return False
 
@@ -69,7 +71,13 @@ class Pen:
 
     def tag(self, writer: str) -> bytes:
         """A name for the chain (client, writer) that says nothing without the key; 16 bytes."""
-        return hmac.digest(self._chain, b"pgo1|tag|" + writer.encode(), sha256)[:_TAG_BYTES]
+        return self._mac(b"pgo1|tag|" + writer.encode())[:_TAG_BYTES]
+
+    def _mac(self, message: bytes) -> bytes:
+        """HMAC-SHA-256; a copy of one that has its key takes half the time of a new one."""
+        mac = self._chain.copy()
+        mac.update(message)
+        return mac.finalize()
 
 
 def log_line(client: str, n: int, prev: bytes, entry: Entry, key: bytes) -> Line:
@@ -95,9 +103,14 @@ def place_id(line: Line) -> str:
 
 def canonical(client: str, writer: str, seq: int, at: int, *, prev: bytes, sealed: bytes) -> bytes:
     """The bytes a line's hash is over: every part with its length, so no two lines read alike."""
-    parts = (client.encode(), writer.encode(), b"%d" % seq, b"%d" % at, prev, sealed)
-    sized = [piece for part in parts for piece in (_SIZE(len(part)), part)]
-    return b"".join([b"pgo1|line|", *sized])
+    who, by, number, moment = client.encode(), writer.encode(), b"%d" % seq, b"%d" % at
+    return b"".join(
+        (
+            *(b"pgo1|line|", _SIZE(len(who)), who, _SIZE(len(by)), by),
+            *(_SIZE(len(number)), number, _SIZE(len(moment)), moment),
+            *(_SIZE(len(prev)), prev, _SIZE(len(sealed)), sealed),
+        )
+    )
 
 
 def _place(client: str, writer: str, seq: int) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pgo.audit.catalogue import GAP
 from pgo.audit.chain import START, Pen, log_line, place_id
@@ -58,8 +58,7 @@ class _Doubt:
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     pen: Pen
     at: int
     plain: bytes

@@ -27,7 +27,7 @@ _MATCH: Final = b',"search":{"mode":"match"}},'
 _INCLUDED: Final = b',"search":{"mode":"include"}},'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """One answer before the server's own headers are put on.
 
@@ -43,7 +43,7 @@ class Reply:
 
     def answer(self, form: Format, release: Release) -> Answer:
         """In the form that was asked for; what names its own media type goes out as it is."""
-        if not self.body or any(name == b"content-type" for name, _ in self.headers):
+        if not self.body or b"content-type" in dict(self.headers):
             return Answer(self.status, self.headers, self.body)
         media = (b"content-type", form.media)
         return Answer(self.status, [media, *self.headers], form.body(self.body, release))

@@ -6,9 +6,8 @@ Nothing is decided or done here; see `pgo.fhir.endpoint` for what becomes of it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
@@ -31,8 +30,7 @@ IGNORED: Final = frozenset({"_format", "_pretty"})
 Operation = Callable[["Ask", Vault], Awaitable[Reply]]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One request, parsed: address, header fields by lower-case name, parameters, body.
 
     `parameters` are the search parameters of the deployment; None: HL7's and ours. `form` is that

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
@@ -114,9 +114,9 @@ class Offer:
         counter = self._doors.counter(caller, caller.dossier, service, request, correlation)
         try:
             _demand(ids, fault)
-            ask = replace(self._ask(place, service, scope), form=form)
+            ask = self._ask(place, service, scope)._replace(form=form)
             if raw:
-                ask = replace(ask, raw=True, headers={"accept": headers.get("accept", "")})
+                ask = ask._replace(raw=True, headers={"accept": headers.get("accept", "")})
             reply = await self._asked(ask, service, counter)
         except Exception as error:
             if counter.called:
@@ -187,7 +187,7 @@ class Offer:
         if "_cursor" in dict(ask.pairs) and what == "search-type":
             return await _later(ask, service, counter)
         operation = "" if what == "search-type" else what
-        meant = replace(ask, pairs=service.meant(ask.pairs))
+        meant = ask._replace(pairs=service.meant(ask.pairs))
         service.search(ask.address.type, operation, meant.pairs)
         if not operation:
             return await _search(ask, meant, counter)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One audit line in one chain: (client, writer) with `seq` 1, 2, 3 and on.
 
     `hash` covers everything else, `prev` is the hash before it (32 zero bytes at the start).

@@ -1,7 +1,6 @@
 """Audit lines: durable or not there, and in order, for each backend."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -87,7 +86,7 @@ async def test_another_line_in_the_same_place_is_refused_and_nothing_is_written(
     store, new_client, line
 ):
     ours, theirs = new_client(), new_client()
-    kept, fork = line(ours, 2), replace(line(ours, 2), hash=b"other hash" + bytes(22))
+    kept, fork = line(ours, 2), line(ours, 2)._replace(hash=b"other hash" + bytes(22))
     await store.note([kept])
     with pytest.raises(errors.Incident):
         await store.note([line(theirs, 1), line(ours, 1), fork, line(ours, 3)])
@@ -100,7 +99,7 @@ async def test_another_line_in_the_same_place_is_refused_and_nothing_is_written(
 
 async def test_one_refused_note_does_not_undo_what_was_written_with_it(store, client, line):
     await store.note([line(client, 1)])
-    fork = replace(line(client, 1), hash=b"other hash" + bytes(22))
+    fork = line(client, 1)._replace(hash=b"other hash" + bytes(22))
     notes = [store.note([line(client, seq, writer="other")]) for seq in range(1, 31)]
     said = await asyncio.gather(
         *notes[:15], store.note([fork]), *notes[15:], return_exceptions=True
