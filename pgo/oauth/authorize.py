@@ -125,9 +125,15 @@ def _fault(
         (not _CHALLENGE.fullmatch(params.get("code_challenge", "")), bad, "PKCE is required."),
         (len(params.get("nonce", "")) > MOST_NONCE, bad, "The nonce is too long."),
         (not _CHALLENGE.fullmatch(params.get("dpop_jkt", "-" * 43)), bad, "dpop_jkt is malformed."),
-        ("none" in params.get("prompt", "").split(), "login_required", "Nobody is signed in."),
+        (_is_odd(params.get("prompt", "")), bad, "The prompt none stands alone."),
     )
     return next(((code, text) for wrong, code, text in checks if wrong), None)
+
+
+def _is_odd(prompt: str) -> bool:
+    """Whether no page is wanted, and one is."""
+    words = prompt.split()
+    return "none" in words and len(words) > 1
 
 
 def _dossier_of(audience: str | None, issuer: str) -> str | None:

@@ -229,7 +229,6 @@ def _asked(scope: str, allowed: Cap) -> Cap:
     if not scope:
         return allowed
     asked = parse(scope)
-    wider = any(not any(one.within(mine) for mine in allowed.reaches) for one in asked.reaches)
-    if wider or not asked.context <= allowed.context or not (asked.reaches or asked.context):
+    if not allowed.covers(asked) or not (asked.reaches or asked.context):
         raise InvalidScope(_MORE, place="scope")
     return asked

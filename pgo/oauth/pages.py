@@ -27,6 +27,7 @@ from pgo.oauth.parts import Parts
 from pgo.oauth.scopes import cap_of
 from pgo.oauth.sign_in import SignIn
 from pgo.oauth.sign_in_routes import add_sign_in
+from pgo.oauth.silent import Silent, is_silent
 from pgo.oauth.texts import Tongue
 from pgo.registry import App
 from pgo.web import drawn
@@ -44,7 +45,7 @@ class Pages:
         self._look = Look(secure=parts.secure)
         self.arriving = Arriving(parts, self._flows, self._look)
         self._browser = self.arriving.browser
-        self._sign_in = SignIn(self.arriving)
+        self._sign_in, self._silent = SignIn(self.arriving), Silent(self.arriving)
 
     def file(self, name: str) -> Response:
         """The stylesheet, or the pictograms."""
@@ -75,6 +76,9 @@ class Pages:
             raise ToApp("temporarily_unavailable", detail, redirect_uri, sound.state)
         params, now = dict(pairs), self._parts.tokens.now()
         need = wanted(params, sound.cap, self._parts.ways, now)
+        if is_silent(params):
+            code = await self._silent.code(request, sound, need, params.get("id_token_hint", ""))
+            return self._back(redirect_uri, code=code, state=sound.state)
         return await self._sign_in.start(request, flow_of(sound, need), params.get(_UI_LOCALES, ""))
 
     async def consent(self, request: Request) -> Response:
@@ -141,9 +145,9 @@ class Pages:
             )
             return await self._refused(event, request, refused, answer)
         except Exception as cause:  # noqa: BLE001 - whatever it is, a person gets a page
-            refused = drawn(cause, request.scope)
-            page = self._look.error(refused, request)
-            return await self._refused(event, request, refused, page)
+            error = drawn(cause, request.scope)
+            page = self._look.error(error, request)
+            return await self._refused(event, request, error, page)
 
     async def _refused(
         self, event: str, request: Request, why: PgoError, answer: Response

@@ -49,6 +49,8 @@ class Permitted:
     async def given(self, grant: Grant, *, lasting: bool) -> None:
         """List a grant that is about to be given out; `lasting` when it can be refreshed.
 
+        One that joins a family is on the list already.
+
         Raises:
             errors.Conflict: the list kept being changed by others.
         """
@@ -57,7 +59,12 @@ class Permitted:
         new = Permission(
             grant.app, grant.dossier, grant.scope, grant.family, grant.generation, now, now, until
         )
-        await self._change(grant.person, lambda old: _tidied((*old, new), now))
+
+        def listed(old: tuple[Permission, ...]) -> tuple[Permission, ...]:
+            joins = any(one.family == grant.family for one in old)
+            return _used(old, grant.family, now) if joins else _tidied((*old, new), now)
+
+        await self._change(grant.person, listed)
 
     async def used(self, grant: Grant) -> None:
         """Remember when an app last came for new tokens, to the minute.
@@ -65,17 +72,8 @@ class Permitted:
         When many come at once one of them is remembered, which says the same.
         """
         now = self._parts.tokens.now()
-
-        def touched(old: tuple[Permission, ...]) -> tuple[Permission, ...]:
-            return tuple(
-                replace(one, used=now)
-                if one.family == grant.family and one.used + _EVERY <= now
-                else one
-                for one in old
-            )
-
         try:
-            await self._change(grant.person, touched)
+            await self._change(grant.person, lambda old: _used(old, grant.family, now))
         except Conflict:
             return
 
@@ -117,6 +115,14 @@ class Permitted:
             return ()
         raw = orjson.loads(self._parts.box.open(_place(person), sealed))
         return tuple(Permission(**{**one, "scope": tuple(one["scope"])}) for one in raw)
+
+
+def _used(all_: tuple[Permission, ...], family: str, now: int) -> tuple[Permission, ...]:
+    """With the family marked as used now, when that was more than a moment ago."""
+    return tuple(
+        replace(one, used=now) if one.family == family and one.used + _EVERY <= now else one
+        for one in all_
+    )
 
 
 def _tidied(all_: tuple[Permission, ...], now: int) -> tuple[Permission, ...]:

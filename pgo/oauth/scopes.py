@@ -123,6 +123,11 @@ class Cap:
         """Whether these scopes need one chosen dossier."""
         return "launch/patient" in self.context or any(r.level == "patient" for r in self.reaches)
 
+    def covers(self, other: Cap) -> bool:
+        """Whether all of the other is in this one."""
+        reached = all(any(one.within(mine) for mine in self.reaches) for one in other.reaches)
+        return reached and other.context <= self.context
+
     def texts(self) -> tuple[str, ...]:
         """The scopes as they stand in a token answer, context scopes last."""
         return (*(str(reach) for reach in self.reaches), *sorted(self.context))

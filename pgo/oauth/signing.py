@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import orjson
 from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey, import_key
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
 from pgo.dossier.seal import Box
@@ -25,6 +26,7 @@ from pgo.store.contract import Store
 ALGORITHMS: Final = {"smart": "RS256", "fapi": "ES256"}
 """Signature algorithm by profile: SMART apps expect RSA, FAPI 2.0 refuses RS256."""
 ID_TOKEN_LIVES, KEYS_KEPT = 300, 300
+MOST_TOKEN = 8192
 _KIND, _PSEUDONYMS = "signing", "pseudonyms"
 _HALF: Final = 16
 
@@ -45,6 +47,18 @@ class Signing:
         header = {"alg": key["alg"], "kid": key["kid"], "typ": "JWT"}
         registry = JWSRegistry(algorithms=[key["alg"]])
         return jwt.encode(header, {**claims, **times}, import_key(key["jwk"]), registry=registry)
+
+    async def read(self, text: str) -> dict[str, Any]:
+        """The claims of an id_token of ours, however old (OpenID Connect Core 3.1.2.1).
+
+        Nothing for what is none, or was signed with a key that is not published any more.
+        """
+        try:
+            keys = KeySet([import_key(one) for one in (await self.published())["keys"]])
+            algorithms = list(ALGORITHMS.values())
+            return dict(jwt.decode(text[:MOST_TOKEN], keys, algorithms=algorithms).claims)
+        except (JoseError, ValueError, TypeError, RecursionError):
+            return {}
 
     async def published(self) -> dict[str, Any]:
         """The public keys (RFC 7517): in use, and replaced while tokens of theirs may live."""

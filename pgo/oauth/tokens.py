@@ -155,9 +155,12 @@ class Tokens:
         return urlsafe_b64encode(self._random(TOKEN_BYTES)).rstrip(b"=").decode()
 
     async def code(self, grant: Grant) -> str:
-        """A code for a grant; good once, for a minute at most."""
+        """A code for a grant; good once, for a minute at most.
+
+        What comes of it is a family of its own, or joins the one the grant names.
+        """
         now, code = self.now(), self.secret()
-        family = digest(self.secret())[:32]
+        family = grant.family or digest(self.secret())[:32]
         expires = now + self.lifetimes.code
         await self._put("code", code, replace(grant, family=family, issued=now, expires=expires))
         return code
@@ -169,11 +172,16 @@ class Tokens:
             errors.InvalidGrant: unknown, spent or expired.
         """
         grant = await self._spend("code", code)
-        until = self.now() + self.lifetimes.refresh
-        expired = grant.expires <= self.now()
-        if expired or not await self._store.put("family", grant.family, _LIVE, until, fresh=True):
+        until = grant.until or self.now() + self.lifetimes.refresh
+        if grant.expires <= self.now() or not await self._begun(grant, until):
             raise InvalidGrant(_GRANT_ENDED)
         return replace(grant, until=until)
+
+    async def _begun(self, grant: Grant, until: int) -> bool:
+        """Whether the family of a code lives: the one it joins, or its own, which begins now."""
+        if grant.until:
+            return await self.alive(grant.family)
+        return await self._store.put("family", grant.family, _LIVE, until, fresh=True)
 
     async def issue(
         self, grant: Grant, *, refresh: Grant | None = None, texts: tuple[str, str] = ("", "")
