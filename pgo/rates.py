@@ -3,7 +3,8 @@
 Each counter is a token bucket in its shortest form (generic cell rate algorithm): one moment, at
 which the bucket would be full again. The file is a table of such moments in shared memory, without
 names: a key is hashed with a salt that exists only in the file. Nothing here is durable, and
-losing the file only means that everybody starts with a full bucket.
+losing the file only means that everybody starts with a full bucket. The last process that closes it
+takes it away.
 
 A counter is found in one of the `WAYS` slots of its row. When all are taken by others, the one
 that is nearest to full is given up, so that a flood of invented keys cannot lock anybody out.
@@ -19,6 +20,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -76,6 +78,8 @@ _SIZE: Final = _HEAD + ROWS * _ROW
 _TRIES: Final = 200
 _REMEMBERED: Final = 4_096
 _SLACK: Final = 1e-6
+_SOON: Final = 60.0
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Rates:
@@ -88,8 +92,8 @@ class Rates:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(path, flags, 0o600)
+        self._path = path
+        self._file = _opened(path)
         self._threads = threading.Lock()
         self._places: dict[str, tuple[int, int]] = {}
         self._slots: dict[int, int] = {}
@@ -109,8 +113,18 @@ class Rates:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _HEAD, 0)
 
     def close(self) -> None:
-        """Let go of the file; the other workers keep theirs."""
+        """Let go of the file; the last one takes it away, unless it says something worth keeping.
+
+        Worth keeping is a bucket that would be full again in more than a minute.
+        """
+        table = self._table[_HEAD:]
         self._table.close()
+        until = self._clock() + _SOON
+        with suppress(BlockingIOError):  # another worker has it open
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            slow = any(tag and full_at > until for tag, full_at in _SLOT.iter_unpack(table))
+            if not slow and _is_at(self._path, self._file):
+                self._path.unlink()
         os.close(self._file)
 
     def check(self, key: str, rate: float, burst: int) -> float:
@@ -236,3 +250,20 @@ def _answer(wait: float) -> None:
     if wait:
         after = {"Retry-After": str(math.ceil(wait))}
         raise TooMany("Asked too often; come back after Retry-After seconds.", headers=after)
+
+
+def _opened(path: Path) -> int:
+    """The file at this path, held so that nobody takes it away."""
+    while True:
+        file = os.open(path, _OPEN, 0o600)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        if _is_at(path, file):
+            return file
+        os.close(file)  # it was taken away between opening and holding
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(file))
+    except FileNotFoundError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,45 @@ def test_a_broken_file_is_made_anew(tmp_path):
     counters = Rates(tmp_path / "r")
     assert counters.check("a", 1, 1) == 0.0
     counters.close()
+
+
+def test_the_last_one_takes_the_file_away(tmp_path, clock):
+    one, two = Rates(tmp_path / "r", clock), Rates(tmp_path / "r", clock)
+    one.check("a", 1, 5)
+    one.close()
+    assert (tmp_path / "r").exists()
+    two.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_soon_forgotten_anyway_is_kept(tmp_path, clock):
+    for key, rate, kept in (("slow", 1 / 3_600, True), ("quick", 5 / 60, False)):
+        counters = Rates(tmp_path / key, clock)
+        assert counters.check(key, rate, 1) == 0.0
+        counters.close()
+        assert (tmp_path / key).exists() is kept
+    counters = Rates(tmp_path / "slow", clock)
+    assert counters.check("slow", 1 / 3_600, 1) > 3_000
+    clock.now += 3_590
+    counters.close()
+    assert not (tmp_path / "slow").exists()
+
+
+def test_who_opens_the_file_while_it_goes_gets_a_new_one(tmp_path, clock):
+    path = tmp_path / "r"
+    for _ in range(50):
+        one = Rates(path, clock)
+        with ThreadPoolExecutor(2) as pool:
+            opened = pool.submit(Rates, path, clock)
+            pool.submit(one.close).result()
+            two = opened.result()
+        third = Rates(path, clock)
+        assert two.check("a", 0.001, 1) == 0.0
+        assert third.check("a", 0.001, 1) > 0
+        third.release("a")
+        two.close()
+        third.close()
+    assert not path.exists()
 
 
 def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path):
