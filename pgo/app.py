@@ -120,6 +120,7 @@ class Server:
             "failed": rates.FAILED,
             "sign-in": rates.LOGIN,
             "sign-in-network": rates.LOGIN_NETWORK,
+            "sign-in-all": rates.LOGIN_ALL,
             "invite": rates.INVITE,
             "code": rates.CODE,
             "writes": rates.writes(self._settings),

@@ -18,6 +18,7 @@ from pgo.oauth.flow import Flow, Flows, Step, check
 from pgo.oauth.levels import lowest, rank
 from pgo.oauth.look import Look
 from pgo.oauth.means import AllMeans
+from pgo.oauth.network import network_of
 from pgo.oauth.parts import Parts
 from pgo.oauth.providers import providers_of
 from pgo.oauth.roles import demo_roles, roles_of
@@ -108,6 +109,16 @@ class Arriving:
             raise Forbidden(NOT_HERE)
         check(step, form.get("form", ""))
         return step
+
+    def count(self, request: Request, who: str) -> None:
+        """Count a try to sign in: of one network, of one account or key, and of all together.
+
+        Raises:
+            errors.TooMany: too often; says when to come back, whether or not it is right.
+        """
+        self.parts.count("sign-in-network", network_of(request))
+        self.parts.count("sign-in", who)
+        self.parts.count("sign-in-all", "")
 
     async def account(self, person: str) -> Account:
         """The account of somebody who may be here.

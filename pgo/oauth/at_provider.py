@@ -135,7 +135,7 @@ class AtProvider:
         code = form.get("code", "")
         if not post:
             raise Forbidden(NOT_HERE)
-        parts.count("sign-in-network", network_of(request))
+        self._on.count(request, f"link|{post}")
         try:
             person = await spend_entry_code(parts.store, parts.box, code, parts.tokens.now())
         except Forbidden:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from pgo.oauth.texts import Tongue
 
 _SIGNS: Final = 4
+"""Of the end of a dossier's own id, which stands in addresses as well."""
 
 
 class Choice(NamedTuple):
@@ -26,22 +27,19 @@ class Choice(NamedTuple):
 def labels(choices: Sequence[Choice], words: Tongue) -> dict[str, str]:
     """By dossier, what it is called; the year is told only where there are more of one name."""
     named = Counter(one.name for one in choices)
-    told = {one.client: _told(one, words, alone=named[one.name] == 1) for one in choices}
-    alike = Counter(told.values())
-    return {
-        client: label if alike[label] == 1 else _numbered(label, client, words)
-        for client, label in told.items()
-    }
+    marks = {one.client: _mark(one, words, alone=named[one.name] == 1) for one in choices}
+    alike = Counter((one.name, marks[one.client]) for one in choices)
+    found = {}
+    for one in choices:
+        told = [marks[one.client]]
+        if alike[one.name, told[0]] > 1:
+            told.append(words.text("dossier.number", number=one.client[-_SIGNS:]))
+        more = ", ".join(filter(None, told))
+        found[one.client] = f"{one.name} ({more})" if more else one.name
+    return found
 
 
-def _told(one: Choice, words: Tongue, *, alone: bool) -> str:
+def _mark(one: Choice, words: Tongue, *, alone: bool) -> str:
     if one.own:
-        return f"{one.name} ({words['dossier.own']})"
-    if alone or not one.year:
-        return one.name
-    return f"{one.name} ({words.text('dossier.born', year=one.year)})"
-
-
-def _numbered(label: str, client: str, words: Tongue) -> str:
-    """With the end of the dossier's own id, which stands in addresses as well."""
-    return f"{label} ({words.text('dossier.number', number=client[-_SIGNS:])})"
+        return words["dossier.own"]
+    return "" if alone or not one.year else words.text("dossier.born", year=one.year)

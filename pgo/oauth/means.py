@@ -20,6 +20,8 @@ from pgo.store.contract import Store
 _KIND: Final = "means"
 _TRIES: Final = 16
 MOST_SESSIONS: Final = 20
+NOBODY: Final = "-"
+"""No account's id; looked up for keys and codes of nobody, so that they cost what others cost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from webauthn.helpers.structs import (
 
 from pgo.errors import Conflict, Forbidden, Incident
 from pgo.oauth.levels import lowest
-from pgo.oauth.means import AllMeans, Means, Passkey
+from pgo.oauth.means import NOBODY, AllMeans, Means, Passkey
 from pgo.oauth.parts import Parts
 from pgo.oauth.tokens import digest
 
@@ -104,7 +104,7 @@ class Passkeys:
         challenge = await self._taken("get", page, answer)
         id_ = str(answer.get("id", ""))
         person = await self._means.pointed("passkey", digest(id_))
-        means = await self._means.of(person) if person else Means()
+        means = await self._means.of(person or NOBODY)
         passkey = next((one for one in means.passkeys if one.id == id_), None)
         handle = _member(answer, "response", "userHandle")
         count = self._verified(answer, challenge, passkey)

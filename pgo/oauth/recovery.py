@@ -19,14 +19,15 @@ from anyio import CapacityLimiter
 
 from pgo.dossier.seal import Box
 from pgo.errors import Conflict, Forbidden, Incident
-from pgo.oauth.means import AllMeans, Means
+from pgo.oauth.means import NOBODY, AllMeans, Means
 from pgo.store.contract import Store
 
 HOW_MANY: Final = 10
 SPACE: Final = "entry-code"
 ENTRY_LIVES: Final = 7 * 86_400
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
-_PART: Final = 5
+PART: Final = 5
+"""Signs of the first part, which leads to an account; tries of codes are counted under it."""
 _TRIES: Final = 8
 _SALT_OF_NOBODY: Final = "00" * 16
 _SLOWLY: Final = CapacityLimiter(2)
@@ -42,12 +43,12 @@ def tidy(code: str) -> str:
 async def make_codes(means: AllMeans, person: str) -> list[str]:
     """Ten new recovery codes, to be shown now; the old ones are no good any more."""
     for _ in range(_TRIES):
-        selector, salt = _letters(_PART), secrets.token_hex(16)
+        selector, salt = _letters(PART), secrets.token_hex(16)
         if await means.point("recovery", _hidden(selector), person):
             break
     else:
         raise Conflict("No codes can be made now.")
-    parts = [_letters(2 * _PART) for _ in range(HOW_MANY)]
+    parts = [_letters(2 * PART) for _ in range(HOW_MANY)]
     hashes = tuple([await _slow(part, salt) for part in parts])
     before = await means.of(person)
     await means.change(
@@ -55,7 +56,7 @@ async def make_codes(means: AllMeans, person: str) -> list[str]:
     )
     if before.selector:
         await means.take_down("recovery", _hidden(before.selector))
-    return [f"{selector}-{part[:_PART]}-{part[_PART:]}" for part in parts]
+    return [f"{selector}-{part[:PART]}-{part[PART:]}" for part in parts]
 
 
 async def spend(means: AllMeans, code: str) -> str:
@@ -65,9 +66,9 @@ async def spend(means: AllMeans, code: str) -> str:
         errors.Forbidden: not good, or not any more; unknown ones cost the same work.
     """
     text = tidy(code)
-    selector, rest = text[:_PART], text[_PART:]
+    selector, rest = text[:PART], text[PART:]
     person = await means.pointed("recovery", _hidden(selector))
-    mine = await means.of(person) if person else Means()
+    mine = await means.of(person or NOBODY)
     found = await _slow(rest, mine.salt or _SALT_OF_NOBODY)
     good = [compare_digest(found, one) for one in mine.codes]
     if not any(good) or not compare_digest(mine.selector, selector):

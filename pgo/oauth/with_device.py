@@ -12,9 +12,8 @@ from pgo.oauth.arriving import CODE, PASSKEY, RECOVERY, Arrival, Arriving
 from pgo.oauth.browser import own_form
 from pgo.oauth.flow import Step
 from pgo.oauth.forms import query_of
-from pgo.oauth.network import network_of
 from pgo.oauth.passkeys import Passkeys
-from pgo.oauth.recovery import looks_like_entry, spend, spend_entry_code
+from pgo.oauth.recovery import PART, looks_like_entry, spend, spend_entry_code, tidy
 from pgo.oauth.tokens import digest
 
 
@@ -34,8 +33,7 @@ class WithDevice:
         form = await own_form(request)
         step = await self._on.checked(request, form)
         sent = form.get("credential", "")
-        self._on.parts.count("sign-in-network", network_of(request))
-        self._on.parts.count("sign-in", f"passkey|{_id_in(sent)}")
+        self._on.count(request, f"passkey|{_id_in(sent)}")
         try:
             proved = await self._passkeys.prove(step.id, sent)
             account = await self._on.account(proved.person)
@@ -68,8 +66,7 @@ class WithDevice:
         form = await own_form(request)
         step = await self._on.checked(request, form)
         code, parts = form.get("code", ""), self._on.parts
-        parts.count("sign-in-network", network_of(request))
-        parts.count("sign-in", f"code|{digest(code.lower()[:5])}")
+        self._on.count(request, f"code|{digest(tidy(code)[:PART])}")
         now = parts.tokens.now()
         try:
             if looks_like_entry(code):

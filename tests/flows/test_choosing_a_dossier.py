@@ -72,4 +72,6 @@ async def test_who_may_not_read_the_person_sees_a_number_instead(inside, monkeyp
 @pytest.mark.parametrize("name", TONGUES)
 def test_no_two_dossiers_are_called_alike(name):
     many = [Choice(f"{n:032x}", "Jan Bos", year="1960" if n % 2 else "") for n in range(6)]
-    assert len(set(labels(many, TONGUES[name]).values())) == len(many)
+    told = labels(many, TONGUES[name])
+    assert len(set(told.values())) == len(many)
+    assert all(label.count("(") == 1 for label in told.values())

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pgo.oauth import passkeys, recovery
 from pgo.rates import LOGIN, LOGIN_NETWORK, Rates
 from pgo.registry import Account
 
@@ -270,7 +271,7 @@ async def test_an_operators_code_is_good_for_a_week(people):
 async def test_wrong_codes_get_one_answer_whatever_is_wrong(people, device):
     codes = await codes_of(await with_key(people, device()))
     texts = set()
-    for code in (codes[0][:-1] + "9", "aaaaa-bbbbb-ccccc", "", "x" * 5000, "f" * 32, codes[0][:5]):
+    for code in (codes[0][:-1] + "0", "aaaaa-bbbbb-ccccc", "", "x" * 5000, "f" * 32, codes[0][:5]):
         answer = await people.visitor().with_code(code)
         assert answer.status_code == 400
         texts.add(re.sub(r'value="[^"]*"|flow=[\w-]*', "", answer.text))
@@ -294,7 +295,7 @@ async def test_who_tries_too_often_is_told_when_to_come_back(people, device, tmp
     visitor = await with_key(people, mine)
     codes = await codes_of(visitor)
     for _ in range(5):
-        assert (await people.visitor().with_code(codes[0][:-1] + "9")).status_code == 400
+        assert (await people.visitor().with_code(codes[0][:-1] + "0")).status_code == 400
     answer = await people.visitor().with_code(codes[0])
     assert answer.status_code == 429
     assert int(answer.headers["retry-after"]) > 0
@@ -309,6 +310,82 @@ async def test_who_tries_too_often_is_told_when_to_come_back(people, device, tmp
     assert (await people.visitor().with_key(mine)).status_code == 429
     rates.close()
     other.close()
+
+
+@pytest.mark.parametrize("odd", ["{}", " {}", "{}-", "-{}", "- - {}", "\u00a0{}"])
+async def test_signs_between_do_not_make_another_account_of_a_code(people, device, tmp_path, odd):
+    rates = Rates(tmp_path / "rates", clock=lambda: 1000.0)
+    people.more["count"] = lambda limit, who: (
+        rates.require(LIMITS[limit], who) if limit in LIMITS else None
+    )
+    code = (await codes_of(await with_key(people, device())))[0]
+    for n in range(5):
+        wrong = f"{code[0]}{' ' * n}{code[1:-1]}0"
+        assert (await people.visitor().with_code(wrong)).status_code == 400
+    typed = odd.format("-".join(code.replace("-", "").upper()))
+    assert (await people.visitor().with_code(typed)).status_code == 429
+    rates.close()
+
+
+class Work:
+    """What was asked of the store, and how often a slow hash or a signature was worked out."""
+
+    def __init__(self, monkeypatch, store) -> None:
+        self.done: list[str] = []
+        for name in ("lookup", "register", "peek", "take", "put", "drop"):
+            self._spy(monkeypatch, store, name)
+        self._spy(monkeypatch, recovery, "scrypt")
+        self._spy(monkeypatch, passkeys, "verify_authentication_response")
+
+    def _spy(self, monkeypatch, place, name) -> None:
+        real = getattr(place, name)
+
+        def counted(*args, **kwargs):
+            self.done.append(f"{name} {args[0]}" if isinstance(args[:1] and args[0], str) else name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(place, name, counted)
+
+    def of_last(self) -> list[str]:
+        found, self.done[:] = sorted(self.done), []
+        return found
+
+
+async def test_a_code_of_nobody_costs_the_same_work_as_a_wrong_one(people, device, monkeypatch):
+    code = (await codes_of(await with_key(people, device())))[0]
+    pages = []
+    for _ in range(3):
+        visitor = people.visitor()
+        pages.append((visitor, await visitor.http.get(await recover_page(visitor))))
+    work, told = Work(monkeypatch, people.world.store), []
+    for (visitor, page), typed in zip(
+        pages, (code[:-1] + "0", "aaaaa-bbbbb-ccccc", "q"), strict=True
+    ):
+        answer = await visitor.post("recover", page, code=typed)
+        text = re.sub(r'value="[^"]*"|flow=[\w-]*', "", answer.text)
+        told.append((answer.status_code, text, work.of_last()))
+    assert told[0] == told[1] == told[2]
+    assert told[0][2].count("scrypt") == 1
+    lines = [line for line in people.world.lines if line[0] == "oauth.sign-in"][-3:]
+    assert lines[0] == lines[1] == lines[2]
+
+
+async def recover_page(visitor) -> str:
+    return f"/oauth/recover?flow={visitor.flow_in(await visitor.ask())}"
+
+
+async def test_a_key_of_nobody_costs_the_same_work_as_a_wrong_one(people, device, monkeypatch):
+    mine = device()
+    await with_key(people, mine)
+    await people.visitor().with_key(mine)
+    told = []
+    for err in ({"key": ec.generate_private_key(ec.SECP256R1())}, {"id": "A" * 43}):
+        with monkeypatch.context() as patch:
+            work = Work(patch, people.world.store)
+            answer = await people.visitor().with_key(mine, **err)
+            told.append((answer.status_code, work.of_last()))
+    assert told[0] == told[1]
+    assert told[0][1].count("verify_authentication_response") == 1
 
 
 async def test_without_a_level_there_are_no_passkeys(people):
