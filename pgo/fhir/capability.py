@@ -126,6 +126,8 @@ def _resource(
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
         "conditionalDelete": "single",
+        # Not "enforced": refusing what refers to nothing would tell it from what is hidden.
+        "referencePolicy": ["literal", "logical"],
         "searchParam": [
             {"name": p.code, "definition": p.url, "type": p.type}
             for p in parameters.values()

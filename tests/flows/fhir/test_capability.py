@@ -177,6 +177,7 @@ def test_every_interaction_is_offered(fresh, said):
     for one in resources(statement).values():
         assert {code["code"] for code in one["interaction"]} >= {"read", "create", "search-type"}
         assert (one["versioning"], one["updateCreate"]) == ("versioned-update", True)
+        assert one["referencePolicy"] == ["literal", "logical"]
     whole = {one["code"] for one in statement["rest"][0]["interaction"]}
     assert {"transaction", "batch"} <= whole
     marjan = fresh.as_(release=release)

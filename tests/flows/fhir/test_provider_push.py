@@ -506,3 +506,28 @@ def test_two_providers_bring_the_same_patient_once(fresh):
     assert outcome["issue"][0]["severity"] == "information"
     assert fresh.as_().get("Patient").json()["total"] == 1
     assert fresh.as_().get(f"Patient/{fresh.patient}").json()["name"] == [{"family": "de Boer"}]
+
+
+def test_resources_of_one_push_may_refer_to_each_other_in_a_circle(fresh):
+    one, two = (entry("Observation", n, {**SAME, "subject": fresh.subject()}) for n in (1, 2))
+    for this, other in ((one, two), (two, one)):
+        this["resource"]["hasMember"] = [{"reference": other["fullUrl"]}]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [one, two]}
+    assert [status for status, _ in said(fresh.system().post("", json=bundle))] == ["201"] * 2
+    marjan = fresh.as_()
+    both = marjan.get("Observation?_include:iterate=Observation:has-member").json()
+    names = [f"Observation/{e['resource']['id']}" for e in both["entry"]]
+    members = [e["resource"]["hasMember"][0]["reference"] for e in both["entry"]]
+    assert (len(names), members) == (2, names[::-1])
+
+
+def test_a_reference_to_nothing_is_answered_as_one_to_what_is_hidden(fresh):
+    hidden = fresh.system("isselzkh").post("Observation", json=fresh.weight("7")).json()["id"]
+    linde = fresh.system()
+    assert linde.get(f"Observation/{hidden}").status_code == 404
+    answers = []
+    for id_ in (hidden, str(uuid4())):
+        sent = fresh.weight("8") | {"hasMember": [{"reference": f"Observation/{id_}"}]}
+        answers.append(linde.post("Observation", json=sent))
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert len({tuple(answer.json()) for answer in answers}) == 1
