@@ -8,25 +8,29 @@ that Patient.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from pgo.errors import Issue, PgoError, Unprocessable
-from pgo.fhir import bsn, text
+from pgo.fhir import text
 from pgo.fhir.bundle import Op, read_bundle
 from pgo.fhir.elements import Release
-from pgo.fhir.incoming import entry_issues
+from pgo.judged import ALONE, Judged, One, judge
+from pgo.judging import Judges
 from pgo.office import Office
-from pgo.pieces import MOST_RESOURCE_BYTES, File, Piece, Tree, files_of, pieces, unpacked
+from pgo.pieces import File, Piece, files_of, pieces
 from pgo.shown import Outcome
 
 PART: Final = 50
 PART_BYTES: Final = 4_000_000
 MOST_LISTED: Final = 10_000
-_TAKEN_APART: Final = frozenset({"collection", "document", "history", "message", "searchset"})
+WORTH_IT: Final = 250_000
+"""Bytes; for less, a process that has to be started first comes too late."""
+_BATCH, _BATCH_BYTES, _AHEAD_BYTES = 32, 400_000, 4_000_000
 _CREATED, _DELETED = 201, 204
 Progress = Callable[[int, int], None]
 
@@ -75,7 +79,11 @@ class Report:
 
 
 async def bring_in(
-    office: Office, release: Release, paths: Iterable[Path], progress: Progress
+    office: Office,
+    release: Release,
+    paths: Iterable[Path],
+    progress: Progress,
+    judges: Judges | None = None,
 ) -> Report:
     """Import all files into the office's dossier; each refused resource is named with its reason.
 
@@ -88,17 +96,19 @@ async def bring_in(
         release: of all that is in the files.
         paths: files, and folders of files.
         progress: is told the bytes done and the bytes there are.
+        judges: processes that help, for more than a little.
+
+    Raises:
+        Unavailable: one of `judges` ended by itself; what was committed stays.
     """
-    work, files = _Import(office, release, Report()), files_of(paths)
-    total, done = sum(file.size() for file in files), 0
+    files = files_of(paths)
+    total = sum(file.size() for file in files)
+    if judges is not None and total > WORTH_IT:
+        await judges.start()
+    work = _Import(office, release, Report(), judges or Judges(0), progress, total)
     for first in (True, False):
-        for file in files:
-            for piece in _readable(file, work.report, tell=first):
-                if piece.holds_patient() is first:
-                    await work.take(piece)
-                    done += len(piece.raw)
-                    progress(done, total)
-        await work.flush()
+        found = (piece for file in files for piece in _readable(file, work.report, tell=first))
+        await work.all_of(piece for piece in found if piece.holds_patient() is first)
     progress(total, total)
     return work.report
 
@@ -111,6 +121,20 @@ def _readable(file: File, report: Report, *, tell: bool) -> Iterable[Piece]:
             report.refuse(file.name, error.issues)
 
 
+def _batches(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], int]]:
+    """Pieces together, as many as are worth handing over at once; with their bytes."""
+    batch: list[Piece] = []
+    size = 0
+    for piece in found:
+        batch.append(piece)
+        size += len(piece.raw)
+        if len(batch) == _BATCH or size > _BATCH_BYTES:
+            yield batch, size
+            batch, size = [], 0
+    if batch:
+        yield batch, size
+
+
 @dataclass(slots=True)
 class _Import:
     """One import: resources wait here until there are enough for a commit."""
@@ -118,54 +142,76 @@ class _Import:
     office: Office
     release: Release
     report: Report
+    judges: Judges
+    progress: Progress
+    total: int
+    done: int = 0
     waiting: list[tuple[str, Op]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     size: int = 0
 
-    async def take(self, piece: Piece) -> None:
+    async def all_of(self, found: Iterable[Piece]) -> None:
+        """Take in pieces, in order; others judge ahead, as far as a few MB.
+
+        Whoever stores never waits for a judge while there is something to judge himself.
+        """
+        ahead: deque[tuple[list[Piece], int, asyncio.Future[list[Judged]]]] = deque()
+        batches, held = _batches(found), 0
+        given = next(batches, None)
+        while given is not None or ahead:
+            await asyncio.sleep(0)
+            answer = None
+            if given is not None and held < _AHEAD_BYTES:
+                answer = self.judges.ask(self.release, given[0])
+                if answer is None and not (ahead and ahead[0][2].done()):
+                    answer = self._judged_here(given[0])
+            if given is not None and answer is not None:
+                ahead.append((*given, answer))
+                held += given[1]
+                given = next(batches, None)
+            else:
+                batch, size, answer = ahead.popleft()
+                held -= size
+                for piece, judged in zip(batch, await answer, strict=True):
+                    await self.take(piece.where, judged)
+                    self.done += len(piece.raw)
+                    self.progress(self.done, self.total)
+        await self.flush()
+
+    def _judged_here(self, batch: Iterable[Piece]) -> asyncio.Future[list[Judged]]:
+        answer: asyncio.Future[list[Judged]] = asyncio.get_running_loop().create_future()
+        profiles = self.office.profiles
+        answer.set_result([judge(self.release, piece, profiles) for piece in batch])
+        return answer
+
+    async def take(self, where: str, judged: Judged) -> None:
         """One line or file."""
-        try:
-            tree = piece.tree(self.release)
-        except PgoError as error:
-            self.report.refuse(piece.where, error.issues)
-            return
-        self.report.masked += bsn.mask(tree)
-        kind = str(tree.get("type"))
-        if tree.get("resourceType") != "Bundle":
-            await self._loose(piece.where, tree)
-        elif kind in {"batch", "transaction"}:
+        self.report.masked += judged.masked
+        if judged.issues:
+            self.report.refuse(where, judged.issues)
+        elif judged.bundle:
             await self.flush()
-            await self._bundle(piece.where, tree)
-        elif kind in _TAKEN_APART:
-            await self._entries(piece.where, tree)
-        else:
-            issue = Issue("value", "This Bundle is of no type that can be imported.", "Bundle.type")
-            self.report.refuse(piece.where, [issue])
+            await self._bundle(where, judged)
+        for one in () if judged.bundle else judged.ones:
+            await self._loose(where if one.at == ALONE else f"{where}#{one.at}", one)
 
-    async def _entries(self, where: str, tree: Tree) -> None:
-        found, faults = unpacked(tree)
-        for number, issue in faults:
-            self.report.refuse(f"{where}#{number}", [issue])
-        for number, one in sorted(found, key=lambda pair: pair[1].get("resourceType") != "Patient"):
-            await self._loose(f"{where}#{number}", one)
-
-    async def _loose(self, where: str, tree: Tree) -> None:
+    async def _loose(self, where: str, one: One) -> None:
         """A resource by itself waits for its part to be full."""
-        type_ = str(tree.get("resourceType", ""))
-        raw = text.dump(tree)
-        issues = _too_large(raw, type_) or self._issues(tree, type_)
-        if issues:
-            self.report.refuse(where, issues)
+        if one.issues:
+            self.report.refuse(where, one.issues)
             return
-        id_ = str(tree.get("id", ""))
-        name = f"{type_}/{id_}" if id_ or type_ == "Patient" else sha256(raw).hexdigest()
-        full = len(self.waiting) == PART or self.size + len(raw) > PART_BYTES
+        self.report.unchecked += one.unchecked
+        tree = one.parsed()
+        type_, id_ = str(tree.get("resourceType", "")), str(tree.get("id", ""))
+        name = f"{type_}/{id_}" if id_ or type_ == "Patient" else sha256(one.raw).hexdigest()
+        full = len(self.waiting) == PART or self.size + len(one.raw) > PART_BYTES
         if full or name in self.names:
             await self.flush()
         op = Op("PUT" if id_ else "POST", type_, id_, tree, index=len(self.waiting))
+        op.known = one.known
         self.waiting.append((where, op))
         self.names.add(name)
-        self.size += len(raw)
+        self.size += len(one.raw)
 
     async def flush(self) -> None:
         """Commit what waits, each resource for itself."""
@@ -182,37 +228,27 @@ class _Import:
             self._count(where, outcome)
         await asyncio.sleep(0)
 
-    async def _bundle(self, where: str, tree: Tree) -> None:
+    async def _bundle(self, where: str, judged: Judged) -> None:
         """A transaction, whole or not at all; a batch, each entry for itself."""
+        verdicts = {one.at: one for one in judged.ones}
         try:
-            asked = read_bundle(tree)
-            wrong = {op.index: self._faults(op) for op in asked.ops}
+            asked = read_bundle(text.reread(judged.bundle))
+            bearing = [verdicts[op.index] for op in asked.ops if op.tree is not None]
+            self.report.unchecked += sum(one.unchecked for one in bearing)
+            wrong = {one.at: one.issues for one in bearing if one.issues}
             whole = asked.kind == "transaction"
-            if whole and any(wrong.values()):
-                self.report.refuse(where, (one for some in wrong.values() for one in some))
+            if whole and wrong:
+                self.report.refuse(where, (issue for some in wrong.values() for issue in some))
                 return
             for op in asked.ops:
-                if wrong[op.index]:
-                    op.fault = Unprocessable("not valid", issues=tuple(wrong[op.index]))
+                if op.index in wrong:
+                    op.fault = Unprocessable("not valid", issues=wrong[op.index])
             outcomes = await self.office.bring_in(self.release, asked.ordered(), whole=whole)
         except PgoError as error:
             self.report.refuse(where, error.issues)
             return
         for outcome in outcomes:
             self._count(f"{where}#{outcome.op.index}", outcome)
-
-    def _faults(self, op: Op) -> list[Issue]:
-        if op.tree is None:
-            return []
-        place = f"{op.place}.resource"
-        return _too_large(text.dump(op.tree), place) or self._issues(op.tree, place)
-
-    def _issues(self, tree: Tree, place: str) -> list[Issue]:
-        """All that is wrong with a resource; counts those with a profile that is not here."""
-        profiles = self.office.profiles
-        wrong = entry_issues(self.release, tree, place, profiles)
-        self.report.unchecked += not wrong and bool(profiles.unknown(self.release, tree))
-        return wrong
 
     def _count(self, where: str, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -227,10 +263,3 @@ class _Import:
             self.report.updated += 1
         else:
             self.report.unchanged += 1
-
-
-def _too_large(raw: bytes, place: str) -> list[Issue]:
-    if len(raw) <= MOST_RESOURCE_BYTES:
-        return []
-    most = MOST_RESOURCE_BYTES // 1_000_000
-    return [Issue("too-long", f"A resource has at most {most} MB.", place)]

@@ -208,11 +208,11 @@ class Staging:
         self, op: Op, id_: str, tree: dict[str, Any], digest: str, facet: Facet, before: Row | None
     ) -> Staged:
         ver = 1 if before is None else before.ver + 1
-        final = written.stamped(tree, id_, ver, self.at, self._source(facet, tree))
+        source = self._source(facet, tree)
+        final = written.stamped(tree, id_, ver, self.at, source)
         bodies = bodies_of(self.dossier, self.rel, op, final)
         idents = tuple(written.identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
-        searches = self.dossier.searches[self.rel]
         change = Change(
             rel=self.rel,
             type=op.type,
@@ -221,15 +221,24 @@ class Staging:
             method="POST" if made else "PUT",
             facet=facet,
             day=day_of(categories.date_of(self.rel, tree)),
-            rows=index.rows(self.rel, self.dossier.own.meant(self.rel, bodies.tree), searches),
+            rows=self._rows(op, bodies.tree, source),
             idents=idents,
             digest=digest,
-            made=searches.mark,
+            made=self.dossier.searches[self.rel].mark,
             pieces=bodies.pieces,
         )
         body, sealed = self.dossier.seal_body(change, bodies.kept)
         self.bodies |= {bytes.fromhex(body): sealed, **bodies.sealed}
         return Staged(op, 201 if made else 200, before, replace(change, body=body), bodies.shown)
+
+    def _rows(self, op: Op, tree: dict[str, Any], source: str) -> dict[str, list[Any]]:
+        """The index rows of a resource as it will be; those known before when they still hold."""
+        searches, known = self.dossier.searches[self.rel], op.known
+        meant = self.dossier.own.meant(self.rel, tree)
+        holds = known is not None and (known.mark, known.source) == (searches.mark, source)
+        if known is not None and holds and meant is tree and not self._names:
+            return known.rows
+        return index.rows(self.rel, meant, searches)
 
     def _delete(self, op: Op) -> Staged:
         if not op.id:
@@ -340,7 +349,9 @@ class Staging:
         place = f"{op.place}.resource" if op.place else op.type
         if op.type not in elements.stored(self.rel):
             raise Unprocessable("this type of resource is not kept here", place=place)
-        tree: dict[str, Any] = resolve(op.tree, self._names, f"Patient/{self._patient}", place)
+        tree = op.tree
+        if op.known is None or self._names:  # else there is nothing to resolve in it
+            tree = resolve(tree, self._names, f"Patient/{self._patient}", place)
         meant = self.dossier.own.meant(self.rel, tree)
         if foreign := written.foreign_subject(meant, f"Patient/{self._patient}"):
             raise Unprocessable(_FOREIGN, place=f"{place}.{foreign}")
@@ -368,8 +379,8 @@ class Staging:
         """Whose record it is, in R4's meta.source; an import by the operator keeps what it says."""
         if self.rel != "r4":
             return ""
-        if self.operator and not facet.org and isinstance(tree.get("meta"), dict):
-            return str(tree["meta"].get("source", ""))
+        if self.operator and not facet.org:
+            return written.said_source(self.rel, tree)
         return f"urn:pgo:bron:{facet.org}" if facet.org else ""
 
     def _digest(self, tree: dict[str, Any]) -> str:

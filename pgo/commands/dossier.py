@@ -17,6 +17,7 @@ from pgo.errors import BadValue
 from pgo.fhir.elements import Release
 from pgo.house import House
 from pgo.importing import Report, bring_in
+from pgo.judging import Judges, spare
 from pgo.office import (
     Office,
     approve,
@@ -172,14 +173,17 @@ def import_(
 
     async def work(house: House) -> Report:
         await must_exist(house, dossier)
-        with Progress(console=err, transient=True) as bar:
-            task = bar.add_task("import", total=None)
-            return await bring_in(
-                Office(house, dossier),
-                chosen,
-                paths,
-                lambda done, total: bar.update(task, completed=done, total=total),
-            )
+        folders = (house.settings.profiles, house.settings.search_parameters)
+        async with Judges(spare(), *folders) as judges:
+            with Progress(console=err, transient=True) as bar:
+                task = bar.add_task("import", total=None)
+                return await bring_in(
+                    Office(house, dossier),
+                    chosen,
+                    paths,
+                    lambda done, total: bar.update(task, completed=done, total=total),
+                    judges,
+                )
 
     report: Report = with_house(work)
     if as_json:

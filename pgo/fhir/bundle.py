@@ -36,6 +36,19 @@ _PAST: Final = re.compile(r"[^/]+/_history/([1-9][0-9]{0,17})", re.ASCII)
 _REST_URL: Final = re.compile(r"https?://[^?#]*/([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})")
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was worked out of a resource before it came to its dossier.
+
+    Only of one in which nothing is to be resolved and that has an id: `rows` are its index rows,
+    made with the search parameters called `mark` and with `source` in its meta.
+    """
+
+    mark: str
+    source: str
+    rows: dict[str, list[Any]]
+
+
 @dataclass(slots=True)
 class Op:
     """One thing asked: `place` is where it stands, for errors ("" outside a Bundle).
@@ -46,7 +59,7 @@ class Op:
     `condition` is the search that says which resource is meant (PUT, PATCH, DELETE) or must not
     be there (POST), as written; `met` the id of what such a POST found; `unless` what the reader
     has already; `large` where the bytes of a Binary are that came in before it; `version` the one
-    that is read, 0 for the newest.
+    that is read, 0 for the newest; `known` what was worked out of `tree` beforehand.
     """
 
     method: str
@@ -66,6 +79,7 @@ class Op:
     unless: Unless | None = None
     large: Large | None = None
     version: int = 0
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)

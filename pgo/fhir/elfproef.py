@@ -86,7 +86,8 @@ def valid(number: str) -> bool:
         digits.insert(0, 0)
     if len(digits) != len(_WEIGHTS) or not any(digits):
         return False
-    return sum(map(mul, _WEIGHTS, digits)) % 11 == 0
+    total: int = sum(map(mul, _WEIGHTS, digits))
+    return total % 11 == 0
 
 
 def names_it(words: str) -> bool:

@@ -34,6 +34,12 @@ def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> d
     return front | {k: v for k, v in tree.items() if k not in front}
 
 
+def said_source(release: str, tree: dict[str, Any]) -> str:
+    """The meta.source that an R4 resource came with; STU3 has none."""
+    meta = tree.get("meta")
+    return str(meta.get("source", "")) if release == "r4" and isinstance(meta, dict) else ""
+
+
 def _own_meta(sent: dict[str, Any]) -> dict[str, Any]:
     """The meta of whoever sent it: what the server sets, seals too, is left out."""
     kept = {name: value for name, value in sent.items() if name not in _SERVER_META}
