@@ -5,7 +5,7 @@ Nothing is decided or done here; see `pgo.fhir.endpoint` for what becomes of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -72,11 +72,12 @@ async def read_ask(
     Raises:
         PgoError: wrong in itself: a parameter, a media type, a form nobody offers.
     """
-    headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    headers = headers_of(scope)
     pairs = pairs_of(scope["query_string"])
     body = b""
     how: Reader = "json"
-    bytes_asked, bytes_sent = as_bytes(address, scope, pairs), _sends_bytes(address, scope)
+    bytes_asked = as_bytes(address, scope, headers, pairs)
+    bytes_sent = _sends_bytes(address, headers)
     if scope["method"] in {"POST", "PUT", "PATCH"} and not bytes_sent:
         body = await read_body(receive)
         medmij = address.base.startswith(_MEDMIJ)
@@ -85,7 +86,7 @@ async def read_ask(
         if (how == "form") != (address.interaction == "search-type"):
             raise UnsupportedMedia("this address takes another kind of body")
         pairs += pairs_of(body) if how == "form" else []
-    form = JSON if bytes_asked else form_asked(address, scope, pairs)
+    form = JSON if bytes_asked else form_asked(address, scope, headers, pairs)
     asked = tuple(pair for pair in pairs if pair[0] not in IGNORED)
     base = issuer + address.base
     request, method = request_id(scope), scope["method"]
@@ -98,38 +99,62 @@ async def read_ask(
     )
 
 
-def as_bytes(address: Address, scope: Scope, pairs: Sequence[tuple[str, str]]) -> bool:
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The header fields by lower-case name; those that are repeated, together (RFC 9110 5.3)."""
+    found: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, said = raw.decode("latin-1"), value.decode("latin-1")
+        found[name] = f"{found[name]}, {said}" if name in found else said
+    return found
+
+
+def as_bytes(
+    address: Address,
+    scope: Scope,
+    headers: Mapping[str, str],
+    pairs: Sequence[tuple[str, str]],
+) -> bool:
     """Whether a Binary is asked for as its bytes, or a file; an error is then in JSON."""
     if address.interaction == "$export-file":
         name_form(scope, JSON, address.release)
         return True
     if address.type != BINARY or address.interaction not in {"read", "vread"}:
         return False
-    if asks_resource(_field(scope, b"accept"), pairs):
+    if asks_resource(headers.get("accept", ""), pairs):
         return False
     name_form(scope, JSON, address.release)
     return True
 
 
-def _sends_bytes(address: Address, scope: Scope) -> bool:
+def _sends_bytes(address: Address, headers: Mapping[str, str]) -> bool:
     """Whether a Binary is sent as its bytes."""
     if address.type != BINARY or address.interaction not in {"create", "update"}:
         return False
-    return media.named(_field(scope, b"content-type")) is not None
+    return media.named(headers.get("content-type", "")) is not None
 
 
-def _field(scope: Scope, wanted: bytes) -> str:
-    """A header field; those that are repeated, together."""
-    return ", ".join(v.decode("latin-1") for k, v in scope["headers"] if k == wanted)
-
-
-def form_asked(address: Address, scope: Scope, pairs: list[tuple[str, str]]) -> Format:
+def form_asked(
+    address: Address,
+    scope: Scope,
+    headers: Mapping[str, str],
+    pairs: Sequence[tuple[str, str]],
+) -> Format:
     """In what form this request is answered; an error in it too."""
-    accept = _field(scope, b"accept")
     medmij = address.base.startswith(_MEDMIJ)
-    form = answer_format(accept, pairs, address.release, medmij=medmij)
+    said = tuple(pair for pair in pairs if pair[0] in IGNORED) if pairs else ()
+    form = _form(headers.get("accept", ""), said, address.release, medmij)
     name_form(scope, form, address.release)
     return form
+
+
+@lru_cache(maxsize=512)
+def _form(
+    accept: str,
+    pairs: tuple[tuple[str, str], ...],
+    release: Release,
+    medmij: bool,  # noqa: FBT001 - what is remembered is known by place
+) -> Format:
+    return answer_format(accept, pairs, release, medmij=medmij)
 
 
 def pairs_of(raw: bytes) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from pgo.fhir import answers, binary, consents, elfproef, export, operations, wr
 from pgo.fhir.added import Searches
 from pgo.fhir.address import Address, read_address
 from pgo.fhir.answers import Reply
-from pgo.fhir.ask import Ask, Operation, form_asked, pairs_of, query_of, read_ask
+from pgo.fhir.ask import Ask, Operation, form_asked, headers_of, pairs_of, query_of, read_ask
 from pgo.fhir.compartments import WITHIN
 from pgo.fhir.elements import Release
 from pgo.fhir.formats import Format
@@ -87,7 +87,7 @@ class Fhir:
     def _open(self, address: Address, scope: Scope) -> Reply | None:
         """What anybody may ask: the capability statement and the SMART configuration."""
         if address.interaction == "capabilities":
-            form = form_asked(address, scope, pairs_of(scope["query_string"]))
+            form = form_asked(address, scope, headers_of(scope), pairs_of(scope["query_string"]))
             media = (b"content-type", form.media)
             return Reply(200, self._capability(address, form), [media])
         if address.interaction == "smart":

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from operator import is_
 from typing import Any
 
@@ -170,10 +171,15 @@ def credentials(headers: Sequence[tuple[bytes, bytes]], query: bytes = b"") -> t
         raise Unauthenticated("No access token.")
     if len(given) > 1 or in_query:
         raise _bad("Give the access token once, in the Authorization header.")
-    scheme = given[0].split(b" ", 1)[0].lower()
+    return _parsed(given[0])
+
+
+@lru_cache(maxsize=1_024)
+def _parsed(given: bytes) -> tuple[str, str]:
+    scheme = given.split(b" ", 1)[0].lower()
     if scheme not in _SCHEMES:
         raise Unauthenticated("Another scheme than Bearer or DPoP.")
-    found = _CREDENTIALS.fullmatch(given[0])
+    found = _CREDENTIALS.fullmatch(given)
     if found is None:
         raise _bad("The Authorization header is malformed.")
     return found[2].decode(), scheme.decode()
