@@ -1,17 +1,20 @@
 """Where a later page of a search begins: a sealed list of (rid, version), for one caller.
 
 A short list travels in the link itself, so that a search writes nothing but its audit line; a long
-one is kept in the store. Either way it is sealed with the dossier's key, and over after an hour.
-A rid is the number a resource got in the order of the log, so every image has the same.
+one is kept in the store, as numbers of which each page unpacks its own. Either way it is sealed
+with the dossier's key, and over after an hour. A rid is the number a resource got in the order of
+the log, so every image has the same.
 """
 
 from __future__ import annotations
 
 import secrets
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, overload
 
 import orjson
 
@@ -27,6 +30,33 @@ _IN_LINK: Final = "p"
 """First letter of a cursor that holds the list itself; the name of a kept one is hexadecimal."""
 _MOST_IN_LINK: Final = 1_500
 """Bytes, sealed: a link stays well under the 8 kB an address may have."""
+_LEAST: Final = len("[1,1],")
+_PLACE: Final = struct.Struct("<2q")
+_END: Final = b"\n"
+"""Between what is asked, where JSON has none, and the numbers."""
+
+
+class Packed(Sequence[Place]):
+    """Places as they are kept; only those that are asked for are unpacked."""
+
+    def __init__(self, numbers: bytes) -> None:
+        """`numbers` are two little-endian integers of 8 bytes for each place."""
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._numbers) // _PLACE.size
+
+    @overload
+    def __getitem__(self, at: int) -> Place: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Place]: ...
+    def __getitem__(self, at: int | slice) -> Place | list[Place]:
+        """One place, or some in a row."""
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(len(self)))]
+        found: Place = _PLACE.unpack_from(self._numbers, range(len(self))[at] * _PLACE.size)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +79,14 @@ class Cursors:
     async def keep(self, kept: Kept, now: int) -> str:
         """A cursor's name for this list; `now` in seconds."""
         expires = now + SECONDS
-        plain = orjson.dumps([expires, kept])
-        sealed = self._box.seal(self._place(_IN_LINK), plain)
-        if len(sealed) <= _MOST_IN_LINK:
-            return _IN_LINK + urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        if len(kept.rest) * _LEAST < _MOST_IN_LINK:
+            sealed = self._box.seal(self._place(_IN_LINK), orjson.dumps([expires, kept]))
+            if len(sealed) <= _MOST_IN_LINK:
+                return _IN_LINK + urlsafe_b64encode(sealed).rstrip(b"=").decode()
         name = secrets.token_hex(16)
-        sealed = self._box.seal(self._place(name), plain)
+        about = orjson.dumps([expires, replace(kept, rest=())])
+        numbers = struct.pack(f"<{2 * len(kept.rest)}q", *chain.from_iterable(kept.rest))
+        sealed = self._box.seal(self._place(name), about + _END + numbers)
         await self._store.put(_SPACE, f"{self._client}|{name}", sealed, expires)
         return name
 
@@ -70,7 +102,9 @@ class Cursors:
             if in_link:  # anybody can write a link
                 return None
             raise
-        expires, found = orjson.loads(plain)
+        about, _, numbers = plain.partition(_END)
+        expires, found = orjson.loads(about)
+        found["rest"] = found["rest"] or Packed(numbers)
         return Kept(**found) if now < expires else None
 
     async def _kept(self, name: str, now: int) -> bytes | None:

@@ -48,15 +48,15 @@ class Matching(Door):
         visible = verdict.visible(query.release, types)
         blind = self._blind(verdict, query.release) if "Patient" in types else searching.sighted
         known, n, (seen, bound) = self.dossier.asked, self.dossier.image.n, visible("r")
-        about = ("made", id(query), seen, tuple(bound), blind(query.type))
-        kept: tuple[Query, searching.Statement, bytes] | None = known.find(n, about)
-        if kept is not None and kept[0] is query:
-            return kept[1], kept[2]
+        about = ("made", query, seen, tuple(bound), blind(query.type))
+        kept: tuple[searching.Statement, bytes] | None = known.find(n, about)
+        if kept is not None:
+            return kept
         now = self._parts.clock()
         made = searching.compile(query, visible, blind=blind, now=now, columns="r.rid, r.ver")
         name = name_of("places", made.sql, made.args)
         if searching.lasts(query):
-            known.hold(n, about, (query, made, name), len(seen) + len(made.sql))
+            known.hold(n, about, (made, name), len(seen) + len(made.sql))
         return made, name
 
     def total(self, verdict: Verdict, query: Query) -> int:

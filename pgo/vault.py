@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pgo.call import Call
@@ -20,6 +21,7 @@ from pgo.dossier.log import Facet
 from pgo.errors import Gone, Incident, NotFound, Unavailable
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
+from pgo.fhir.parameters import Parameters
 from pgo.fhir.query import Query, parse
 from pgo.fhir.spans import Span
 from pgo.matching import Matching, as_seen
@@ -200,9 +202,8 @@ class Vault(Matching):
             verdict = await self.known(call)
             self.reach("s", type_)
             kept, start = await self.kept_cursor(cursor, rel, type_)
-            pairs = [(name, value) for name, value in kept.pairs]
-            known = self.dossier.searches[rel]
-            query = parse(rel, type_, pairs, lenient=True, base=base, parameters=known)
+            pairs = tuple((name, value) for name, value in kept.pairs)
+            query = _read_again(rel, type_, pairs, base, self.dossier.searches[rel])
             call.said["query"] = kept.asked
             places = kept.rest[start : start + page_size(query)]
             newest = self.dossier.image.rows([rid for rid, _ in places])
@@ -359,3 +360,11 @@ class Vault(Matching):
             TooMany: there were too many in a short time.
         """
         self._parts.count("writes", self.client)
+
+
+@lru_cache(maxsize=256)
+def _read_again(
+    rel: str, type_: str, pairs: tuple[tuple[str, str], ...], base: str, known: Parameters
+) -> Query:
+    """The query of a first page, for its later pages."""
+    return parse(rel, type_, pairs, lenient=True, base=base, parameters=known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -37,7 +38,15 @@ def kept(count):
 async def test_what_was_kept_is_found_until_the_hour_is_over(store, box, count):
     cursors = Cursors(store, box, "fenna")
     name = await cursors.keep(kept(count), NOW)
-    assert await cursors.find(name, NOW + SECONDS - 1) == kept(count)
+    found = await cursors.find(name, NOW + SECONDS - 1)
+    assert replace(found, rest=[]) == replace(kept(count), rest=[])
+    whole = [tuple(place) for place in kept(count).rest]
+    assert [tuple(place) for place in found.rest] == whole
+    assert len(found.rest) == count
+    for part in (slice(0, 20), slice(count - 1, None), slice(count, count + 20), slice(5, 10)):
+        assert [tuple(place) for place in found.rest[part]] == whole[part]
+    with pytest.raises(IndexError):
+        found.rest[count]
     assert await cursors.find(name, NOW + SECONDS) is None
 
 
