@@ -110,7 +110,7 @@ def _known(release: Release, tree: Tree, searches: Parameters) -> Known | None:
     if not isinstance(id_, str) or tree["resourceType"] == BINARY:
         return None
     try:
-        if resolve(tree, {}, "", "") != tree:
+        if resolve(tree, {}, "", "") is not tree:
             return None
     except PgoError:
         return None

@@ -156,8 +156,7 @@ class Image:
         self.db.execute("INSERT INTO log VALUES (?,?,?)", (delta.n, delta.at, who))
         for rule in delta.rules:
             self._rule(rule)
-        for change in delta.changes:
-            self._change(delta, change)
+        self._changes(delta)
         for name, answer in delta.answers:
             self.db.execute("INSERT OR IGNORE INTO answer VALUES (?,?)", (name, answer))
         self._set("n", str(delta.n))
@@ -165,12 +164,27 @@ class Image:
             self.rules_n = delta.n
             self._set("rules_n", str(delta.n))
 
-    def _change(self, delta: Delta, change: Change) -> None:
-        seal = self.rule("seal", f"{change.rel}/{change.type}/{change.id}")
+    def _changes(self, delta: Delta) -> None:
+        """All changes of a commit; the index rows of new resources go in together, at the end."""
+        sealed = self.db.execute("SELECT 1 FROM rule WHERE kind='seal' LIMIT 1").fetchall()
+        laid: tables.Rows = {}
+        for change in delta.changes:
+            rid = self._change(delta, change, sealed=bool(sealed))
+            if change.ver > 1:  # what was there goes out, also what this very commit put in
+                tables.put_in(self.db, laid)
+                laid.clear()
+                tables.remove(self.db, rid)
+            if change.method != "DELETE":
+                tables.lay_out(rid, change.rows, laid)
+        tables.put_in(self.db, laid)
+
+    def _change(self, delta: Delta, change: Change, *, sealed: bool) -> int:
+        """One version, without its index rows; its rid. `sealed`: whether there are any seals."""
+        named = (change.rel, change.type, change.id)
+        seal = self.rule("seal", "/".join(named)) if sealed else None
         facet = replace(change.facet, seals=(seal["label"],)) if seal else change.facet
         fid, live = self._fid(facet), change.method != "DELETE"
         body = bytes.fromhex(change.body) if change.body else None
-        named = (change.rel, change.type, change.id)
         rid: int = self.db.execute(
             "INSERT INTO res (rel, type, id, ver, at, facet, day, live, body, digest, made)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (rel, type, id) DO UPDATE SET"
@@ -184,14 +198,13 @@ class Image:
             (rid, change.ver, delta.n, delta.at, change.method, body, fid, change.day),
         )
         if change.ver > 1:
-            tables.remove(self.db, rid)
-        if live:
-            tables.insert(self.db, rid, change.rows)
-        self.db.execute("DELETE FROM ident WHERE rid=?", (rid,))
-        self.db.executemany(
-            "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
-            [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],
-        )
+            self.db.execute("DELETE FROM ident WHERE rid=?", (rid,))
+        if change.idents:
+            self.db.executemany(
+                "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
+                [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],
+            )
+        return rid
 
     def reindex(self, row: Row, rows: dict[str, list[Any]], made: str) -> None:
         """Other index rows for a resource that itself stays as it is; `made` as in a Change."""

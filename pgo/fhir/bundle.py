@@ -24,6 +24,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ETAG: Final = re.compile(r'(?:W/)?"(\d{1,18})"')
 _URNS: Final = ("urn:uuid:", "urn:oid:")
+_TO_RESOLVE: Final = ("Patient?", *_URNS)
 _LINKS: Final = frozenset({"url", "valueUri", "valueUrl", "valueUuid", "valueOid"})
 _CONDITIONS: Final = {
     "ifNoneExist": {"POST"},
@@ -259,7 +260,7 @@ def names_of(op: Op, target: str) -> dict[str, str]:
 def resolve(
     tree: dict[str, Any], names: Mapping[str, str], patient: str, place: str
 ) -> dict[str, Any]:
-    """A copy of the resource with references that `names` knows replaced, member order kept.
+    """The resource with references that `names` knows replaced, member order kept; a copy if so.
 
     `Patient?…` means the dossier's own Patient (`patient`, as Type/id): a dossier has one; what
     other conditional references mean is in `names`. A reference to an id that is a BSN is masked:
@@ -269,6 +270,8 @@ def resolve(
         Unprocessable: an urn:uuid that no entry bears, a conditional reference, or an id
             inside the resource that is a BSN.
     """
+    if not names and _settled(tree):
+        return tree
     own = {"id": tree["id"]} if "id" in tree else {}  # whether this may stay is not judged here
     try:
         found: dict[str, Any] = _resolved(tree | dict.fromkeys(own, ""), names, patient)
@@ -276,6 +279,25 @@ def resolve(
         steps = "".join(reversed(lost.steps))
         raise Unprocessable(lost.detail, place=f"{place}{steps}") from None
     return found | own
+
+
+def _settled(tree: dict[str, Any]) -> bool:
+    """Whether a resource has nothing in it that `resolve` looks for when nothing has a name."""
+    left: list[Any] = [tree]
+    while left:
+        one = left.pop()
+        if type(one) is list:
+            left += [each for each in one if type(each) is dict or type(each) is list]
+            continue
+        for key, value in one.items():
+            if type(value) is dict or type(value) is list:
+                left.append(value)
+            elif key == "reference" and type(value) is str:
+                if value.startswith(_TO_RESOLVE) or _CONDITIONAL.match(value) or bsn.in_id(value):
+                    return False
+            elif key == "id" and type(value) is str and one is not tree and bsn.in_id(value):
+                return False
+    return True
 
 
 class _Lost(Exception):

@@ -129,16 +129,27 @@ def functions(connection: Connection) -> None:
 
 def insert(connection: Connection, rid: int, rows: Mapping[str, Sequence[Any]]) -> None:
     """Put in the index rows of one resource, as `pgo.fhir.index.rows` made them."""
+    laid: Rows = {}
+    lay_out(rid, rows, laid)
+    put_in(connection, laid)
+
+
+def lay_out(rid: int, rows: Mapping[str, Sequence[Any]], laid: Rows) -> None:
+    """Add the index rows of one resource to those of others, as `put_in` takes them."""
     for name, some in rows.items():
-        if not some:
-            continue
+        into = laid.setdefault(name, [])
         if name == "lnk":
-            links = [(rid, type_, id_) for type_, id_ in some]
-            connection.executemany("INSERT OR IGNORE INTO lnk VALUES (?,?,?)", links)
+            into += [(rid, type_, id_) for type_, id_ in some]
         else:
-            made = [(rid, name_number(row[0]), n, *_cells(name, row)) for n, row in enumerate(some)]
-            marks = ",".join("?" * len(made[0]))
-            connection.executemany(f"INSERT INTO {name} VALUES ({marks})", made)
+            into += [
+                (rid, name_number(row[0]), n, *_cells(name, row)) for n, row in enumerate(some)
+            ]
+
+
+def put_in(connection: Connection, laid: Rows) -> None:
+    """Put in what was laid out: one statement a table, however many resources it is of."""
+    for name, some in laid.items():
+        connection.executemany(_INSERT[name], some)
 
 
 def _cells(name: str, row: Sequence[Any]) -> Sequence[Any]:
@@ -152,6 +163,10 @@ def _cells(name: str, row: Sequence[Any]) -> Sequence[Any]:
 
 _UCUM: Final = frozenset(map(system_number, units.SYSTEMS))
 _WIDTH: Final = {name: columns.count(",") + 2 for name, columns in _COLUMNS.items()}
+_INSERT: Final = {
+    "lnk": "INSERT OR IGNORE INTO lnk VALUES (?,?,?)",
+    **{n: f"INSERT INTO {n} VALUES ({','.join('?' * (w + 3))})" for n, w in _WIDTH.items()},
+}
 
 
 def remove(connection: Connection, rid: int) -> None:

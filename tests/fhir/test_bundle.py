@@ -1,6 +1,9 @@
 """What a Bundle asks for, when whoever wrote it meant harm or never read the specification."""
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from pgo.errors import PgoError
 from pgo.fhir.bundle import read_bundle, resolve
@@ -88,3 +91,37 @@ def test_a_bundle_that_is_kept_keeps_the_references_between_its_own_entries():
     around = {"resourceType": "Basic", "subject": {"reference": url}, "contained": [kept]}
     del about["resource"]["author"]
     assert resolve(around, {url: "Patient/p"}, "", "Basic")["subject"]["reference"] == "Patient/p"
+
+
+WORDS = st.sampled_from(
+    [
+        *("Goal/g", "Patient/p", "Patient?identifier=x", "Goal?code=x", "urn:uuid:0f3f", "urn:x"),
+        *("urn:oid:1.2", "Group/999990019", "999990019", "https://x.test/Goal/999990019", "#a"),
+    ]
+)
+INSIDE = st.recursive(
+    WORDS | st.none() | st.booleans(),
+    lambda one: (
+        st.lists(one, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["reference", "id", "url", "div", "entry", "subject"]), one, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@examples(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(["id", "reference", "x", "contained"]), INSIDE, max_size=3))
+def test_a_resource_without_anything_to_resolve_stays_the_very_same(inside):
+    tree = {"resourceType": "Basic", **inside}
+
+    def outcome(names):
+        try:
+            return resolve(tree, names, "Patient/own", "Basic")
+        except PgoError as error:
+            return [(issue.place, issue.detail) for issue in error.issues]
+
+    found, looked_through = outcome({}), outcome({"Goal/nobody": "Goal/g"})
+    assert found == looked_through
+    assert (found is tree) == (looked_through == tree)
