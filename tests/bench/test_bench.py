@@ -26,6 +26,7 @@ PROMISED = {
     "guarded search / bare route": ">= 0.15",
     "opening a cold dossier of 2,000 with an image": "<= 25",
     "warm search of one kind of result, our own time": "<= 1",
+    "that search when nothing is remembered of it": "<= 1",
     "import / validation by fhir.resources only": ">= 0.4",
     "consent.decide with 200 grants": "<= 50",
     "durable audit line, alone": "",
