@@ -51,6 +51,7 @@ from pgo.oauth.configured import ways_of
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import CAPABILITIES, DESCRIPTION, oauth_uris, smart_configuration
+from pgo.oauth.pages import page_of_error
 from pgo.oauth.parts import Parts as OAuthParts
 from pgo.oauth.routes import router as oauth_router
 from pgo.oauth.used import Used, beside
@@ -298,8 +299,9 @@ def _fastapi(house: House, door: _FrontDoor, oauth: OAuthParts) -> FastAPI:
         max_body_size=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
-    answer_errors(app)
+    answer_errors(app, page_of_error(secure=oauth.secure))
     app.include_router(oauth_router(oauth))
     app.include_router(regie_router(house, door.caller_of, door.refused))
     app.include_router(question_router(house, door.caller_of, door.refused))

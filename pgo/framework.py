@@ -10,7 +10,7 @@ An app of this server is built as::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,16 +66,24 @@ _ROWS: Final[dict[int, type[PgoError]]] = {
 }
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Have every error that FastAPI or a route raises drawn by `pgo.web`."""
-    app.add_exception_handler(PgoError, _answered)
-    app.add_exception_handler(HTTPException, _answered)
-    app.add_exception_handler(RequestValidationError, _answered)
+def answer_errors(
+    app: FastAPI, page: Callable[[PgoError, Request], Response | None] = lambda *_: None
+) -> None:
+    """Have every error that FastAPI or a route raises drawn by `pgo.web`.
+
+    Args:
+        app: to be told so.
+        page: draws an error for a person; None for whoever is none.
+    """
+
+    async def answered(request: Request, cause: Exception) -> Response:
+        error = drawn(_ours(cause), request.scope)
+        return page(error, request) or _response(request, error)
+
+    app.add_exception_handler(PgoError, answered)
+    app.add_exception_handler(HTTPException, answered)
+    app.add_exception_handler(RequestValidationError, answered)
     app.add_exception_handler(Exception, _unexpected)
-
-
-async def _answered(request: Request, cause: Exception) -> Response:
-    return _response(request, drawn(_ours(cause), request.scope))
 
 
 async def _unexpected(request: Request, cause: Exception) -> Response:
@@ -142,11 +150,11 @@ class Methods:
             body = message["type"] == "http.response.body"
             await send({**message, "body": b""} if body else message)
 
-        scope["method"] = "GET"
+        got = {**scope, "method": "GET"}  # the server's own scope still says that no body comes
         try:
-            await self._app(scope, receive, self._allowing(scope, bare))
+            await self._app(got, receive, self._allowing(scope, bare))
         finally:
-            scope["method"] = "HEAD"
+            scope["route"] = got.get("route")
 
     def _allowing(self, scope: Scope, send: Send) -> Send:
         """Sends, with all methods of the address in an answer 405."""

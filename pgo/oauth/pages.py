@@ -18,6 +18,7 @@ from pgo.oauth.arriving import Arriving
 from pgo.oauth.authorize import ToApp, answered, asked, client_id_of, where
 from pgo.oauth.browser import own_form
 from pgo.oauth.choices import labels
+from pgo.oauth.cors import is_page
 from pgo.oauth.flow import Flow, Flows, Stale, Step, check, flow_of, grant_of
 from pgo.oauth.forms import query_of
 from pgo.oauth.levels import wanted
@@ -240,6 +241,18 @@ def needs_dossier(flow: Flow) -> bool:
 def _consent(step: Step, dossier: str) -> str:
     """The address of the page to decide on; without a dossier, of the page to choose one."""
     return f"consent?{urlencode({'flow': step.id} | ({'dossier': dossier} if dossier else {}))}"
+
+
+def page_of_error(*, secure: bool) -> Callable[[PgoError, Request], Response | None]:
+    """Draws what is wrong outside any page, for browsers that ask for a page where people look."""
+    look = Look(secure=secure)
+
+    def drawn_for(error: PgoError, request: Request) -> Response | None:
+        path, accepted = request.scope["path"], request.headers.get("accept", "")
+        people = path == "/" or path.startswith("/mijn/") or is_page(path)
+        return look.error(error, request) if people and "text/html" in accepted else None
+
+    return drawn_for
 
 
 def router(parts: Parts) -> APIRouter:

@@ -23,6 +23,7 @@ from pgo.framework import Methods, answer_errors
 from pgo.oauth.choices import Choice
 from pgo.oauth.cors import Cors, registered_origins
 from pgo.oauth.guard import Guard
+from pgo.oauth.pages import page_of_error
 from pgo.oauth.parts import Parts
 from pgo.oauth.routes import router
 from pgo.oauth.tokens import Tokens
@@ -405,8 +406,8 @@ async def world(tmp_path):
     )
     world.parts = parts
     world.guard = Guard(registry, tokens, parts.proofs)
-    app = FastAPI()
-    answer_errors(app)
+    app = FastAPI(redirect_slashes=False)
+    answer_errors(app, page_of_error(secure=True))
     app.include_router(router(parts))
     layers = Cors(Methods(app), registered_origins(registry))
     world.asgi = Front(layers, Settings(issuer=ISSUER))

@@ -363,6 +363,28 @@ async def test_files_of_pages_may_be_kept_but_do_nothing(world, path):
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/", "/mijn/x", "/mijn/", "/oauth/x", "/oauth/to-", "/oauth/"])
+async def test_an_address_that_is_not_there_is_a_page_for_a_browser_and_an_error_for_an_app(
+    world, path
+):
+    page = await world.http.get(path, headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.status_code == 404
+    assert "Deze pagina is er niet" in page.text
+    assert {name: page.headers[name] for name in FIXED} == FIXED
+    link = html.fromstring(page.text).xpath("//main//a/@href")
+    assert urljoin(str(page.url), link[0]) == f"{world.ISSUER}/mijn"
+    plain = await world.http.get(path)
+    assert plain.status_code == 404
+    assert "json" in plain.headers["content-type"]
+
+
+async def test_nobody_is_sent_to_an_address_made_of_the_name_in_the_request(world):
+    for path in ("/mijn/", "/oauth/sign-in/", "//evil.test/mijn", "/mijn/apps/"):
+        answer = await world.http.get(f"{world.ISSUER}{path}", headers={"host": "evil.test"})
+        assert answer.status_code == 404
+        assert "location" not in answer.headers
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE"])
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/consent", "/mijn", "/mijn/apps"])
 async def test_other_methods_change_nothing_and_show_nothing(world, method, path):

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from pgo.edge import wrap
 from pgo.errors import Conflict
-from pgo.framework import TELEMETRY, answer_errors
+from pgo.framework import TELEMETRY, Methods, answer_errors
 from pgo.metrics import make_metrics
 from pgo.settings import Settings
 
@@ -189,3 +189,23 @@ async def test_a_stream_that_breaks_is_left_unfinished(ask, app, lines):
 async def test_pages_get_the_policy_of_pages(ask, app):
     policy = (await ask(app, "/mijn/page/show")).header("content-security-policy")
     assert "style-src 'self'" in policy
+
+
+async def test_head_has_no_body_and_the_server_still_knows_that_it_was_head():
+    scope = {
+        "type": "http", "method": "HEAD", "path": "/mijn/page/show", "raw_path": b"/mijn/page/show",
+        "query_string": b"", "headers": [], "http_version": "1.1", "scheme": "http",
+        "server": ("pgo.example", 80), "client": None, "root_path": "", "state": {},
+    }  # fmt: skip
+    sent = []
+
+    async def send(message):
+        sent.append((scope["method"], message))
+
+    await Methods(built())(scope, None, send)
+    assert {method for method, _ in sent} == {"HEAD"}
+    start, *bodies = [message for _, message in sent]
+    assert start["status"] == 200
+    assert (b"content-length", b"3") in start["headers"]
+    assert b"".join(one["body"] for one in bodies) == b""
+    assert scope["route"].path_format == "/mijn/page/show"
