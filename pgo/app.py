@@ -6,7 +6,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -355,6 +355,9 @@ def _oauth(house: House, used: Used | None) -> OAuthParts:
 
 def _readiness(house: House) -> Callable[[], Any]:
     async def ready() -> Mapping[str, bool]:
+        if not house.trail.healthy:  # who is not ready gets no calls, so none would show it is over
+            with suppress(PgoError):
+                await house.note("recovered")
         try:
             await house.store.ready()
         except PgoError:

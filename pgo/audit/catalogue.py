@@ -185,6 +185,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
     "system": (
         ("start", "E", frozenset(), False),
         ("stop", "E", frozenset(), False),
+        ("recovered", "E", frozenset(), False),
         (ANCHOR, "C", frozenset(), False),
         (GAP, "E", frozenset(), True),
     ),

@@ -302,6 +302,22 @@ async def test_without_a_line_nothing_is_answered(fault, inside, monkeypatch):
         assert answer.status_code == 200
 
 
+async def test_a_server_is_ready_again_by_itself_when_lines_can_be_written(inside, monkeypatch):
+    async def refuse(_lines):
+        raise NoSpace("vol")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(inside.house.store, "note", refuse)
+        assert (await inside.call("anna", "GET", "/fhir/r4/Encounter")).status_code == 503
+        assert (await inside.http.get("/health/ready")).status_code == 503
+    for _ in range(50):  # nobody calls a server that is not ready
+        answer = await inside.http.get("/health/ready")
+        if answer.status_code == 200:
+            break
+        await asyncio.sleep(0.1)
+    assert answer.json()["audit"] == "pass"
+
+
 async def test_a_change_whose_line_cannot_be_written_is_not_there(inside, monkeypatch):
     head = await inside.house.store.head(inside.anna.dossier)
 
