@@ -25,7 +25,8 @@ from pgo.oauth.clients import ALGORITHMS, App, Provider, algorithms_of
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MOST_ASSERTION, MOST_HEADER, MOST_JTI = 8192, 1024, 255
-LONGEST, SKEW = 300, 5
+LONGEST, SKEW = 300, 10
+"""Seconds an assertion lives at most, and a client's clock may be ahead (FAPI 2.0 5.3.2.1)."""
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,1400})\.([A-Za-z0-9_-]{1,6000})\.([A-Za-z0-9_-]{1,1400})")
 
 Lookup = Callable[[str], Awaitable[App | Provider | None]]
@@ -149,10 +150,10 @@ def _check(claims: dict[str, Any], client_id: str, audiences: frozenset[str], no
     if not isinstance(jti, str) or not 0 < len(jti) <= MOST_JTI:
         raise _Failed("jti")
     expires, issued = _time(claims, "exp"), _time(claims, "iat")
-    if not now < expires <= now + LONGEST + SKEW:
-        raise _Failed("exp")
     if not now - LONGEST - SKEW <= issued <= now + SKEW or expires <= issued:
         raise _Failed("iat")
+    if not now < expires <= max(now, issued) + LONGEST:
+        raise _Failed("exp")
     if "nbf" in claims and _time(claims, "nbf") > now + SKEW:
         raise _Failed("nbf")
     return expires + SKEW

@@ -29,7 +29,8 @@ from pgo.oauth.used import Book, Used
 ALGORITHMS: Final = ("ES256", "ES384", "PS256", "EdDSA")
 """Signature algorithms a proof may have."""
 HEADER: Final = b"dpop"
-LONGEST, SKEW, NONCE_LIVES = 60, 5, 300
+LONGEST, SKEW, NONCE_LIVES = 60, 10, 300
+"""Seconds a proof lives, its clock may be ahead (FAPI 2.0 5.3.2.1), and a nonce of ours lives."""
 MOST_PROOF, MOST_JTI, REMEMBERED = 4096, 255, 1024
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,1800})\.([A-Za-z0-9_-]{1,1800})\.([A-Za-z0-9_-]{1,700})")
 _FITS: Final = {

@@ -30,7 +30,7 @@ from pgo.store.contract import Store
 
 WAYS: Final = 64
 ROWS: Final = 16_384
-AHEAD: Final = 10
+AHEAD: Final = 15
 """Seconds a proof that was accepted may be ahead of our clock at most, and the use take."""
 _SLOT: Final = struct.Struct("<QQ")
 _SLOTS: Final = struct.Struct("<" + "QQ" * WAYS)

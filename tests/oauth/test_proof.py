@@ -71,7 +71,7 @@ WRONG = {
     "an address that is none": {"htu": "https://[pgo/fhir/r4/Patient/x"},
     "a number for an address": {"htu": 7},
     "iat long ago": {"early": 61},
-    "iat ahead": {"early": -6},
+    "iat ahead": {"early": -11},
     "iat as text": {"iat": "now"},
     "iat as true": {"iat": True},
     "ath of another token": {"ath": "x" * 43},
@@ -111,6 +111,13 @@ async def test_o19_a_proof_that_is_not_right_is_refused(world, wrong):
         proof = world.proof(token=token, **(READ | dropped | wrong))
     with pytest.raises(ProofRefused):
         await world.read(token, field(proof))
+
+
+async def test_a_clock_of_an_app_may_be_ten_seconds_ahead(world):
+    token = (await world.strict_token())["access_token"]
+    for ahead in (1, 10):
+        proof = world.proof(token=token, iat=world.clock.seconds + ahead, **READ)
+        assert (await world.read(token, field(proof))).app == "strict"
 
 
 async def test_o19_a_private_key_in_a_proof_is_refused(world):

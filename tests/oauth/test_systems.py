@@ -39,10 +39,14 @@ CLAIMS = {
     "aud with a slash": {"aud": "https://pgo.example/"},
     "a12 exp ten years ahead": {"exp": 2_100_000_000},
     "exp ten minutes ahead": {"late": 600},
+    "a12 exp five minutes and a second ahead": {"late": 301},
+    "a12 exp further from iat than five minutes": {"early": -10, "late": 311},
     "exp just past": {"late": 0},
     "exp as text": {"exp": "soon"},
     "exp as true": {"exp": True},
     "iat in the future": {"early": -60},
+    "iat eleven seconds in the future": {"early": -11},
+    "nbf eleven seconds in the future": {"wait": 11},
     "iat long ago": {"early": 3600},
     "jti empty": {"jti": ""},
     "jti a number": {"jti": 7},
@@ -63,8 +67,16 @@ async def test_an_assertion_with_a_wrong_claim_is_refused(world, claims):
         claims["exp"] = world.clock.seconds + claims.pop("late")
     if "early" in claims:
         claims["iat"] = world.clock.seconds - claims.pop("early")
+    if "wait" in claims:
+        claims["nbf"] = world.clock.seconds + claims.pop("wait")
     answer = await world.system(world.assertion(**claims))
     assert refused(answer)
+
+
+async def test_a_clock_of_a_client_may_be_ten_seconds_ahead(world):
+    theirs = world.clock.seconds + 10
+    answer = await world.system(world.assertion(iat=theirs, nbf=theirs, exp=theirs + 300))
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat", "jti"])
