@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from pgo.fhir.meta import meta
 from pgo.fhir.summary import summary
 from pgo.fhir.validating import validating
 from pgo.fhir_consents import consents_of
-from pgo.framework import TELEMETRY, Methods, answer_errors
+from pgo.framework import TELEMETRY, Described, Methods, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
@@ -122,6 +122,7 @@ class Server:
             "sign-in": rates.LOGIN,
             "sign-in-network": rates.LOGIN_NETWORK,
             "sign-in-all": rates.LOGIN_ALL,
+            "sign-in-begun": rates.BEGUN,
             "invite": rates.INVITE,
             "code": rates.CODE,
             "writes": rates.writes(self._settings),
@@ -222,18 +223,15 @@ def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, F
     pages = _fastapi(house, door, oauth)
     health, fronted = Health(_readiness(house)), Methods(pages)
 
-    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+    def dispatch(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = scope["path"] if scope["type"] == "http" else ""
         if is_fhir(path):
-            await fhir(scope, receive, send)
-        elif is_exchange(path):
-            await offer(scope, receive, send)
-        elif path.startswith("/health/"):
-            await health(scope, receive, send)
-        elif path == "/metrics":
-            await metrics(scope, receive, send)
-        else:
-            await fronted(scope, receive, send)
+            return fhir(scope, receive, send)
+        if is_exchange(path):
+            return offer(scope, receive, send)
+        if path.startswith("/health/"):
+            return health(scope, receive, send)
+        return (metrics if path == "/metrics" else fronted)(scope, receive, send)
 
     cors = Cors(dispatch, registered_origins(house.registry))
     return wrap(cors, house.settings, metrics), pages
@@ -292,7 +290,7 @@ class _FrontDoor:
 
 
 def _fastapi(house: House, door: _FrontDoor, oauth: OAuthParts) -> FastAPI:
-    app = FastAPI(
+    app = Described(
         title="pgo",
         version=__version__,
         telemetry=TELEMETRY,

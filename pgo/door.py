@@ -68,17 +68,17 @@ class Calling:
         if fault is not None:
             await self._failed(fault)
         elif not self._call.written:
-            await self._ended()
+            if self._call.emergency:
+                await self._told()
+            if not self._call.written:
+                await self._door.write(self._call.line())
 
-    async def _ended(self) -> None:
-        if self._call.emergency:
-            try:
-                await self._door.tell(self._call)
-            except BaseException as fault:
-                await self._failed(fault)
-                raise
-        if not self._call.written:
-            await self._door.write(self._call.line())
+    async def _told(self) -> None:
+        try:
+            await self._door.tell(self._call)
+        except BaseException as fault:
+            await self._failed(fault)
+            raise
 
     async def _failed(self, fault: BaseException) -> None:
         if not self._call.written:

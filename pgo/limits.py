@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -98,15 +99,18 @@ class Limits:
         self._document = settings.binary_bytes
         self._seconds = body_seconds
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request; anything but HTTP and lifespan is closed."""
         if scope["type"] != "http":
-            await (self._app if scope["type"] == "lifespan" else _refuse)(scope, receive, send)
-            return
+            return (self._app if scope["type"] == "lifespan" else _refuse)(scope, receive, send)
         fields = _checked(scope)
         if not _has_body(scope, fields):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._with_body(fields, scope, receive, send)
+
+    async def _with_body(
+        self, fields: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         kind = fields.get(b"content-type", b"").decode("latin-1")
         document = self._document if media.named(kind) is not None else 0
         limit = body_limit(scope["method"], scope["path"], document)

@@ -33,7 +33,6 @@ from pgo.fhir.unless import of_headers
 from pgo.streaming import send_parts
 from pgo.vault import Vault
 from pgo.web import (
-    Answer,
     ClientGone,
     form_of,
     name_route,
@@ -82,7 +81,12 @@ class Fhir:
             start = (reply.status, reply.headers)
             await send_parts(send, start, reply.parts, reply.length, head=head)
             return
-        await send_answer(send, await _drawn(reply, *form_of(scope)), head=head)
+        form, release = form_of(scope)
+        if form.as_kept or len(reply.body) < _LARGE:
+            answer = reply.answer(form, release)
+        else:  # drawn beside the event loop
+            answer = await asyncio.to_thread(reply.answer, form, release)
+        await send_answer(send, answer, head=head)
 
     def _open(self, address: Address, scope: Scope) -> Reply | None:
         """What anybody may ask: the capability statement and the SMART configuration."""
@@ -126,21 +130,21 @@ class Fhir:
                 said["query"] = elfproef.hide_in_address(asked)[0]
             await vault.turn_away(_event_of(address.interaction), fault, **said)
 
-    async def _dispatch(self, ask: Ask, vault: Vault) -> Reply:
+    def _dispatch(self, ask: Ask, vault: Vault) -> Awaitable[Reply]:
         address = ask.address
         name = address.interaction
         if name in export.STEPS:
-            return await export.STEPS[name](ask, vault)
+            return export.STEPS[name](ask, vault)
         if name.startswith("$"):
             if operations.offered(address.release, name, address.type, address.id) is None:
                 if name in operations.INSTEAD:
                     raise Unsupported(operations.INSTEAD[name])
                 raise NotFound("there is no such operation here")
-            return await self._doors.operations[name](ask, vault)
+            return self._doors.operations[name](ask, vault)
         if address.type == "Consent" and name in consents.WRITES:
-            return await consents.write(ask, vault, self._doors.rules)
+            return consents.write(ask, vault, self._doors.rules)
         offered = _INTERACTIONS if ask.arriving is None else _ARRIVING
-        return await offered[name](ask, vault)
+        return offered[name](ask, vault)
 
 
 def _event_of(interaction: str) -> str:
@@ -156,13 +160,6 @@ def _event_of(interaction: str) -> str:
 @lru_cache(maxsize=8)
 def _drawn_once(body: bytes, form: Format, release: Release) -> bytes:
     return form.body(body, release)
-
-
-async def _drawn(reply: Reply, form: Format, release: Release) -> Answer:
-    """The answer in the form asked for; a large one is drawn beside the event loop."""
-    if form.as_kept or len(reply.body) < _LARGE:
-        return reply.answer(form, release)
-    return await asyncio.to_thread(reply.answer, form, release)
 
 
 # --- interactions ------------------------------------------------------------------------------

@@ -43,12 +43,14 @@ class Cors:
         self._app = app
         self._origins_of = origins_of
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         origin = _header(scope, b"origin") if scope["type"] == "http" else b""
         if not origin or is_page(scope["path"]):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._from(origin, scope, receive, send)
+
+    async def _from(self, origin: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         known = origin.decode("latin-1") in await self._origins_of()
         if scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method"):
             await _preflight(send, origin if known else b"")
@@ -96,4 +98,7 @@ async def _preflight(send: Send, origin: bytes) -> None:
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:
-    return next((bytes(value) for name, value in scope["headers"] if name == wanted), b"")
+    for name, value in scope["headers"]:
+        if name == wanted:
+            return bytes(value)
+    return b""
