@@ -123,6 +123,7 @@ class Server:
             "sign-in-network": rates.LOGIN_NETWORK,
             "sign-in-all": rates.LOGIN_ALL,
             "sign-in-begun": rates.BEGUN,
+            "sign-in-begun": rates.BEGUN,
             "invite": rates.INVITE,
             "code": rates.CODE,
             "writes": rates.writes(self._settings),

@@ -12,6 +12,7 @@ from pgo.oauth.browser import own_form
 from pgo.oauth.flow import Flow, flow_to
 from pgo.oauth.forms import query_of
 from pgo.oauth.levels import Wanted
+from pgo.oauth.network import network_of
 from pgo.oauth.roles import demo_roles, roles_of
 
 FRESH: Final = 900
@@ -30,7 +31,12 @@ class SignIn:
         return self._on.parts.ways.any or self._on.parts.development_login
 
     async def start(self, request: Request, flow: Flow, ui_locales: str = "") -> Response:
-        """Begin: with the session of this browser when that is enough, else with the choice."""
+        """Begin: with the session of this browser when that is enough, else with the choice.
+
+        Raises:
+            errors.TooMany: too many were begun from this network.
+        """
+        self._on.parts.count("sign-in-begun", network_of(request))
         session = await self._on.sessions.current(request)
         if session is not None and enough(session, flow):
             account = await self._on.account(session.person)

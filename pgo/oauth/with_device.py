@@ -12,6 +12,7 @@ from pgo.oauth.arriving import CODE, PASSKEY, RECOVERY, Arrival, Arriving
 from pgo.oauth.browser import own_form
 from pgo.oauth.flow import Step
 from pgo.oauth.forms import query_of
+from pgo.oauth.network import network_of
 from pgo.oauth.passkeys import Passkeys
 from pgo.oauth.recovery import PART, looks_like_entry, spend, spend_entry_code, tidy
 from pgo.oauth.tokens import digest
@@ -26,6 +27,7 @@ class WithDevice:
     async def passkey(self, request: Request) -> Response:
         """The page that asks a device for proof."""
         step = await self._on.browser.step(request, dict(query_of(request)).get("flow", ""))
+        self._on.parts.count("sign-in-begun", network_of(request))
         return await self._passkey_page(request, step)
 
     async def proved(self, request: Request) -> Response:

@@ -101,6 +101,11 @@ async function tour(context, page, app, way) {
     await follow(page, "form button");
   }
   await seeing("role");
+  await page.goto(`${given.url}/mijn`);
+  await follow(page, "button[value=hier]");
+  await seeing("signed_out");
+  await follow(page, "a[href*='/other/end']");
+  await seeing("signed_out");
   await context.clearCookies({ name: "pgo-session" });
   await signIn(`${given.person}|`);
   await seeing("dossier");

@@ -97,6 +97,12 @@ const told = await browsing(given.chromium, { javaScriptEnabled: false, locale: 
   await press(page, "a[href='../mijn']", "Enter");
   await press(page, "button[value=hier]", "Enter");
   headings.push(await heading(page));
+  if (given.provider) {
+    await press(page, "a[href*='/session/end']", "Enter");
+    await page.locator("button[value=yes]").click(); // a page of the provider's own
+    await page.locator("#page-signed_out").waitFor();
+    headings.push(await heading(page));
+  }
   await page.goto(`${given.url}/mijn`);
   const out = new URL(page.url()).pathname;
   await page.goBack();

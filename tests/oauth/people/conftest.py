@@ -29,7 +29,7 @@ from pgo.settings import Settings
 from pgo.web import Front
 
 OURS = ECKey.generate_key("P-256", {"kid": "ours", "alg": "ES256"})
-NAMES = ("good", "other", "silent", "redirecting", "lying", "elsewhere", "huge", "noniss")
+NAMES = ("good", "other", "plain", "silent", "redirecting", "lying", "elsewhere", "huge", "noniss")
 LEVELS = {"urn:laag": "laag", "urn:midden": "substantieel", "urn:hoog": "hoog"}
 
 

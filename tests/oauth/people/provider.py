@@ -59,6 +59,8 @@ class Provider(BaseHTTPRequestHandler):
             self.say({"keys": keys})
         elif rest == "authorize":
             self.authorize(query)
+        elif rest == "end":
+            self.go(query["post_logout_redirect_uri"])
         else:
             self.say({}, 404)
 
@@ -78,7 +80,7 @@ class Provider(BaseHTTPRequestHandler):
             "jwks_uri": f"{self.issuer}/jwks",
             "authorization_response_iss_parameter_supported": True,
         }
-        if self.tenant == "good":
+        if self.tenant in {"good", "other"}:
             about["end_session_endpoint"] = f"{self.issuer}/end?x=1"
         if self.tenant == "silent":
             time.sleep(PATIENCE)

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pgo.oauth import passkeys, recovery
-from pgo.rates import LOGIN, LOGIN_NETWORK, Rates
+from pgo.rates import BEGUN, LOGIN, LOGIN_NETWORK, Rates
 from pgo.registry import Account
 
 LIMITS = {"sign-in": LOGIN, "sign-in-network": LOGIN_NETWORK}
@@ -324,6 +324,26 @@ async def test_signs_between_do_not_make_another_account_of_a_code(people, devic
         assert (await people.visitor().with_code(wrong)).status_code == 400
     typed = odd.format("-".join(code.replace("-", "").upper()))
     assert (await people.visitor().with_code(typed)).status_code == 429
+    rates.close()
+
+
+async def test_a_network_that_begins_too_many_sign_ins_is_told_to_wait(people, tmp_path):
+    """Each question that is begun is kept: without a limit anybody could fill the store."""
+    rates = Rates(tmp_path / "rates", clock=lambda: 1000.0)
+    few = replace(BEGUN, burst=3)
+    people.more["count"] = lambda limit, who: (
+        rates.require(few, who) if limit == "sign-in-begun" else None
+    )
+    visitor = people.visitor()
+    asked = [await visitor.ask(), await visitor.http.get("/oauth/sign-in?next=home")]
+    asked.append(await visitor.http.get(f"/oauth/passkey?flow={visitor.flow_in(asked[0])}"))
+    assert {one.status_code for one in asked} == {200}
+    for path in ("/oauth/sign-in?next=home", f"/oauth/passkey?flow={visitor.flow_in(asked[0])}"):
+        assert (await visitor.http.get(path)).status_code == 429
+    late = await visitor.ask()
+    assert late.status_code == 429
+    assert int(late.headers["retry-after"]) >= 1
+    assert "location" not in late.headers
     rates.close()
 
 

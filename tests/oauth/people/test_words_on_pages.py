@@ -28,7 +28,7 @@ IN_PIECES = "site.months"
 NAMES = {
     *("Mia", "Bram", "Lara", "Kim", "De", "Tweede", "Coöp", "Hulp", "Gezins", "app", "Good"),
     *("Mijn", "telefoon", "Other", "Silent", "Redirecting", "Lying", "Elsewhere", "Huge"),
-    *("Noniss", "Tom"),
+    *("Noniss", "Plain", "Tom"),
 }
 ERRORS = (
     BadRequest("Bad.", place="client_id"), BadRequest("Bad.", place="redirect_uri"),
