@@ -2,7 +2,7 @@
 
 An app of this server is built as::
 
-    app = FastAPI(telemetry=TELEMETRY, max_body_size=None, docs_url=None, redoc_url=None)
+    app = Described(telemetry=TELEMETRY, max_body_size=None, docs_url=None, redoc_url=None)
     answer_errors(app)
     wrapped = wrap(Methods(app), settings, metrics)      # pgo.edge
 """
@@ -54,6 +54,31 @@ not enough: it only stops exporters named in the environment, and a tracer provi
 library sets would still be used.
 """
 
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An access token."},
+    "dpop": {
+        "type": "http",
+        "scheme": "dpop",
+        "description": "An access token that is bound to a key, with a proof in DPoP (RFC 9449).",
+    },
+}
+_BY_TOKEN: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"dpop": []}]
+_WITHOUT: Final = ("/oauth/", "/.well-known/", "/health/", "/metrics")
+"""Addresses that ask for no access token."""
+
+
+def _plain(summary: str, what: str, media: str) -> dict[str, Any]:
+    bad = {"503": {"description": "Not now."}} if "ready" in summary else {}
+    good = {"200": {"description": what, "content": {media: {"schema": {}}}}}
+    return {"get": {"summary": summary, "responses": good | bad}}
+
+
+_BESIDE: Final = {
+    "/health/live": _plain("Is the process alive", "It is.", "application/json"),
+    "/health/ready": _plain("Is it ready to serve", "All its parts work.", "application/json"),
+    "/metrics": _plain("Counts, without names", "For Prometheus.", "text/plain"),
+}
+"""What plain ASGI answers beside the app."""
 _PLACE: Final = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
 _ROWS: Final[dict[int, type[PgoError]]] = {
     400: BadRequest,
@@ -64,6 +89,22 @@ _ROWS: Final[dict[int, type[PgoError]]] = {
     413: TooLarge,
     415: UnsupportedMedia,
 }
+
+
+class Described(FastAPI):
+    """An app whose OpenAPI is about every address that is not FHIR nor a page, and its tokens."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description; made once."""
+        if self.openapi_schema is None:
+            said = super().openapi()
+            said["paths"] |= _BESIDE
+            said.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            for path, methods in said["paths"].items():
+                free = path.startswith(_WITHOUT) and path != "/oauth/userinfo"
+                for one in methods.values():
+                    one["security"] = [] if free else _BY_TOKEN
+        return self.openapi_schema or {}
 
 
 def answer_errors(

@@ -149,6 +149,21 @@ async def test_the_addresses_outside_fhir_are_exactly_these(running):
     assert found == set(ROUTES)
 
 
+async def test_openapi_is_about_every_address_that_is_not_fhir_nor_a_page(http):
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    told = {f"{method.upper()} {path}": one for path, each in paths.items()
+            for method, one in each.items()}  # fmt: skip
+    for_apps = {route for route, guard in ROUTES.items() if guard in {TOKEN, CLIENT}}
+    beside = {"GET /health/live", "GET /health/ready", "GET /metrics"}
+    open_ = {route for route, guard in ROUTES.items() if guard == OPEN and "/.well-known/" in route}
+    twice = {"POST /oauth/userinfo"}
+    missing = (for_apps | beside | open_) - set(told) - twice
+    assert missing == set()
+    for route, one in told.items():
+        assert one["summary"], route
+        assert bool(one["security"]) is (ROUTES.get(route) == TOKEN), route
+
+
 def _flat(routes):
     """Routes of routers that were included, too."""
     for route in routes:
