@@ -29,6 +29,7 @@ from pgo.store.contract import Commit, Line, NotNext, Store
 
 _CHUNK: Final = 4_000_000 - SEALING
 _REPLAY: Final = 200
+_WEIGHED: Final = 64  # calls after which all are weighed again: each time took 7 % of a read
 _NO_HASH: Final = bytes(32)
 _log = logging.getLogger(__name__)
 
@@ -288,7 +289,7 @@ class Dossiers:
         self.keys = keys
         self._open: OrderedDict[str, Dossier] = OrderedDict()
         self._opening: dict[str, asyncio.Task[Dossier]] = {}
-        self._unweighed = 0
+        self._weigh_in = 0
         self._bytes = open_bytes
         self._image_every = image_every
         self._keeping: set[asyncio.Task[None]] = set()
@@ -303,7 +304,7 @@ class Dossiers:
         dossier = self._open.get(client)
         if dossier is None or dossier.keys is not keys:
             dossier = await self._load_once(client, keys)
-            self._unweighed = len(self._open)
+            self._weigh_in = 0
         self._open[client] = dossier
         self._open.move_to_end(client)
         await dossier.refresh()
@@ -327,11 +328,11 @@ class Dossiers:
         return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
     def _make_room(self) -> None:
-        """Let go of what was not used for longest; of many, not all are weighed each time."""
-        self._unweighed += 2
-        if self._unweighed < len(self._open):
+        """Let go of what was not used for longest; weighed when one came, and now and then."""
+        self._weigh_in -= 1
+        if self._weigh_in > 0:
             return
-        self._unweighed = 0
+        self._weigh_in = max(_WEIGHED, len(self._open))
         total = sum(dossier.weight() for dossier in self._open.values())
         while total > self._bytes and len(self._open) > 1:
             _, gone = self._open.popitem(last=False)
