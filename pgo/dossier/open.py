@@ -68,7 +68,7 @@ class Dossier:
         self._line: tuple[int, bytes] = (0, _NO_HASH)
         self._replaying = asyncio.Lock()
         self._marks = {rel: one.mark for rel, one in searches.items()}
-        self._outdated = True
+        self.outdated = True
 
     def weight(self) -> int:
         """Bytes of memory it takes: its image, and what is remembered beside it."""
@@ -91,7 +91,7 @@ class Dossier:
                 delta = self._delta(commit)
                 self.image.apply(delta)
                 self._line = (commit.n, commit.line.hash)
-                self._outdated |= any(one.made != self._marks[one.rel] for one in delta.changes)
+                self.outdated |= any(one.made != self._marks[one.rel] for one in delta.changes)
             self.bytes = self.image.size()
             await asyncio.sleep(0)
 
@@ -105,12 +105,12 @@ class Dossier:
             How many resources were indexed anew.
         """
         async with self._replaying:
-            if not (self._outdated or everything):
+            if not (self.outdated or everything):
                 return 0
             stale = self.image.outdated({} if everything else self._marks)
             for start in range(0, len(stale), _REPLAY):
                 await self._index(stale[start : start + _REPLAY])
-            self._outdated = False
+            self.outdated = False
             self.bytes = self.image.size()
             self.asked.clear()
         return len(stale)
@@ -308,7 +308,7 @@ class Dossiers:
         self._open[client] = dossier
         self._open.move_to_end(client)
         await dossier.refresh()
-        if await dossier.reindex():
+        if dossier.outdated and await dossier.reindex():
             dossier.kept_n = -self._image_every
         self.settle(dossier)
         self._make_room()

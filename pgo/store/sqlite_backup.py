@@ -49,7 +49,10 @@ def copy(path: Path, data: Path, keys: Path, told: Told) -> None:
         errors.Unavailable, errors.NoSpace: it cannot be read or written.
     """
     for day in sorted(path.parent.glob(f"{path.name}{_DAYS}*")):
-        whole = day.read_bytes()  # read at once: what is moved meanwhile is in the trail's copy
+        try:
+            whole = day.read_bytes()  # at once: what is moved meanwhile is in the trail's copy
+        except FileNotFoundError:  # all of it was moved
+            continue
         _write(data / f"store{day.name.removeprefix(path.name)}", whole)
     for end in COPIED:
         folder = keys if end == KEYS else data
