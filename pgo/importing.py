@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ from pgo.fhir.elements import Release
 from pgo.judged import ALONE, Judged, One, judge
 from pgo.judging import Judges
 from pgo.office import Office
-from pgo.pieces import File, Piece, files_of, pieces
+from pgo.pieces import Piece, files_of, readable
 from pgo.shown import Outcome
 
 PART: Final = 50
@@ -106,19 +106,14 @@ async def bring_in(
     if judges is not None and total > WORTH_IT:
         await judges.start()
     work = _Import(office, release, Report(), judges or Judges(0), progress, total)
-    for first in (True, False):
-        found = (piece for file in files for piece in _readable(file, work.report, tell=first))
-        await work.all_of(piece for piece in found if piece.holds_patient() is first)
+    try:
+        for first in (True, False):
+            found = (piece for file in files for piece in readable(file, tell=first))
+            await work.all_of(one for one in found if one.fault or one.holds_patient() is first)
+    finally:
+        await work.settled()
     progress(total, total)
     return work.report
-
-
-def _readable(file: File, report: Report, *, tell: bool) -> Iterable[Piece]:
-    try:
-        yield from pieces(file)
-    except PgoError as error:
-        if tell:
-            report.refuse(file.name, error.issues)
 
 
 def _batches(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], int]]:
@@ -149,6 +144,15 @@ class _Import:
     waiting: list[tuple[str, Op]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     size: int = 0
+    under_way: asyncio.Task[None] | None = None
+    behind: list[tuple[str, Iterable[Issue]]] = field(default_factory=list)
+
+    def refuse(self, where: str, issues: Iterable[Issue]) -> None:
+        """Report a refusal, behind those of what is being committed and came before it."""
+        if self.under_way is None:
+            self.report.refuse(where, issues)
+        else:
+            self.behind.append((where, issues))
 
     async def all_of(self, found: Iterable[Piece]) -> None:
         """Take in pieces, in order; others judge ahead, as far as a few MB.
@@ -173,10 +177,14 @@ class _Import:
                 batch, size, answer = ahead.popleft()
                 held -= size
                 for piece, judged in zip(batch, await answer, strict=True):
-                    await self.take(piece.where, judged)
+                    if piece.fault is not None:
+                        self.refuse(piece.where, piece.fault.issues)
+                    else:
+                        await self.take(piece.where, judged)
                     self.done += len(piece.raw)
                     self.progress(self.done, self.total)
         await self.flush()
+        await self.settled()
 
     def _judged_here(self, batch: Iterable[Piece]) -> asyncio.Future[list[Judged]]:
         answer: asyncio.Future[list[Judged]] = asyncio.get_running_loop().create_future()
@@ -188,9 +196,10 @@ class _Import:
         """One line or file."""
         self.report.masked += judged.masked
         if judged.issues:
-            self.report.refuse(where, judged.issues)
+            self.refuse(where, judged.issues)
         elif judged.bundle:
             await self.flush()
+            await self.settled()
             await self._bundle(where, judged)
         for one in () if judged.bundle else judged.ones:
             await self._loose(where if one.at == ALONE else f"{where}#{one.at}", one)
@@ -198,7 +207,7 @@ class _Import:
     async def _loose(self, where: str, one: One) -> None:
         """A resource by itself waits for its part to be full."""
         if one.issues:
-            self.report.refuse(where, one.issues)
+            self.refuse(where, one.issues)
             return
         self.report.unchecked += one.unchecked
         tree = one.parsed()
@@ -214,10 +223,25 @@ class _Import:
         self.size += len(one.raw)
 
     async def flush(self) -> None:
-        """Commit what waits, each resource for itself."""
+        """Begin to commit what waits, each resource for itself, when the part before it is done.
+
+        While the store makes it durable, the next part is made ready.
+        """
+        await self.settled()
         part, self.waiting, self.names, self.size = self.waiting, [], set(), 0
-        if not part:
-            return
+        if part:
+            self.under_way = asyncio.create_task(self._commit(part))
+
+    async def settled(self) -> None:
+        """Wait until nothing is being committed."""
+        if self.under_way is not None:
+            await self.under_way
+            self.under_way = None
+            for where, issues in self.behind:
+                self.report.refuse(where, issues)
+            self.behind.clear()
+
+    async def _commit(self, part: Sequence[tuple[str, Op]]) -> None:
         try:
             outcomes = await self.office.bring_in(self.release, [op for _, op in part], whole=False)
         except PgoError as error:
@@ -226,7 +250,6 @@ class _Import:
             return
         for (where, _), outcome in zip(part, outcomes, strict=True):
             self._count(where, outcome)
-        await asyncio.sleep(0)
 
     async def _bundle(self, where: str, judged: Judged) -> None:
         """A transaction, whole or not at all; a batch, each entry for itself."""

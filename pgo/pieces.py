@@ -50,11 +50,15 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The text of one resource or Bundle, and where it stands: `file` or `file:line`."""
+    """The text of one resource or Bundle, and where it stands: `file` or `file:line`.
+
+    `fault` is why a file cannot be read; then there is no text.
+    """
 
     where: str
     raw: bytes
     xml: bool = False
+    fault: PgoError | None = None
 
     def holds_patient(self) -> bool:
         """Whether a Patient seems to be in it: those go first, since others are about them."""
@@ -87,6 +91,15 @@ def _below(path: Path) -> list[tuple[str, ...]]:
         steps = Path(folder).relative_to(path).parts
         found += [(*steps, name) for name in names if name.lower().endswith(_SUFFIXES)]
     return sorted(found)
+
+
+def readable(file: File, *, tell: bool) -> Iterator[Piece]:
+    """What is in a file; when it cannot be read, one piece that says so, if that is to be told."""
+    try:
+        yield from pieces(file)
+    except PgoError as error:
+        if tell:
+            yield Piece(file.name, b"", fault=error)
 
 
 def pieces(file: File) -> Iterator[Piece]:

@@ -59,6 +59,7 @@ MIXED = {
     "labels.json": [basic("l", meta={"source": "urn:x", "tag": [{"code": "t"}], "versionId": "7",
                                      "security": [{"system": "http://x.test", "code": "R"}]})],
     "profile.json": [basic("pr", meta={"profile": ["http://x.test/StructureDefinition/none"]})],
+    "not-there.json": None,
     "x.xml": [b'<Basic xmlns="http://hl7.org/fhir"><id value="x"/>',
               b'<code><text value="x"/></code>',
               b"</Basic>"],
@@ -80,6 +81,9 @@ def write(folder, files):
     for name, resources in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if resources is None:
+            path.symlink_to(folder / "nowhere")
+            continue
         lines = (one if isinstance(one, bytes) else json.dumps(one).encode() for one in resources)
         path.write_bytes(b"\n".join(lines))
     return folder
@@ -154,6 +158,17 @@ async def test_what_others_judge_comes_in_as_what_is_judged_here(house, tmp_path
     assert len(plain["refused"]) > 10
     assert plain["masked"] == plain["unchecked"] == 1
     assert await kept(helped) == await kept(alone)
+
+
+async def test_refusals_are_told_in_order_whoever_found_them(house, tmp_path):
+    lines = [{"resourceType": "Patient", "id": "p"}, *(basic(f"b{n}") for n in range(160))]
+    lines[3] = basic("of-another", subject={"reference": "Patient/other"})  # known when stored
+    for place in (60, 120):
+        lines[place] = basic("bad", code="x")  # known before
+    folder = write(tmp_path / "in", {"a.ndjson": lines, "b.json": None})
+    _, told = await imported(house, folder, None)
+    expected = ["b.json", "a.ndjson:4", "a.ndjson:61", "a.ndjson:121"]
+    assert [one["where"] for one in told["refused"]] == expected
 
 
 async def test_both_judge_when_there_is_much(house, tmp_path):
