@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -230,19 +231,28 @@ def export(
         await must_exist(house, dossier)
         approved = await approved_by(house, approval, operator, dossier, "export")
         folder.mkdir(mode=0o700, parents=True)
-        counts: Counter[str] = Counter()
-        with Progress(console=err, transient=True) as bar:
-            task = bar.add_task("export", total=None)
-            async for row, raw in Office(house, dossier, operator).take_out(approved):
-                name = f"{row.rel}/{row.type}.ndjson"
-                (folder / row.rel).mkdir(mode=0o700, exist_ok=True)
-                with (folder / name).open("ab") as file:
-                    file.write(raw.translate(_ONE_LINE) + b"\n")
-                counts[name] += 1
-                bar.advance(task)
-        return dict(counts)
+        try:
+            return await _written(Office(house, dossier, operator), folder, approved)
+        except BaseException:
+            shutil.rmtree(folder)  # a part of a dossier must not pass for all of it
+            raise
 
     show(with_house(work), as_json=as_json)
+
+
+async def _written(office: Office, folder: Path, approved: dict[str, str] | None) -> dict[str, int]:
+    """Write every resource below `folder`; how many there are in each file."""
+    counts: Counter[str] = Counter()
+    with Progress(console=err, transient=True) as bar:
+        task = bar.add_task("export", total=None)
+        async for row, raw in office.take_out(approved):
+            name = f"{row.rel}/{row.type}.ndjson"
+            (folder / row.rel).mkdir(mode=0o700, exist_ok=True)
+            with (folder / name).open("ab") as file:
+                file.write(raw.translate(_ONE_LINE) + b"\n")
+            counts[name] += 1
+            bar.advance(task)
+    return dict(counts)
 
 
 def approve_(

@@ -100,7 +100,7 @@ def demo(
     if as_json:
         show(told, as_json=True)
     else:
-        _print(told, found)
+        _print(told, found, serving=serving)
     if any(told.get("examples", {}).get(name) for name in ("different", "disagreeing")):
         raise typer.Exit(1)
     if serving:
@@ -131,9 +131,12 @@ async def _told(house: House, loaded: Loaded) -> dict[str, Any]:
     return {"dossiers": loaded.dossiers, "tokens": tokens}
 
 
-def _print(told: dict[str, Any], found: Settings) -> None:
+def _print(told: dict[str, Any], found: Settings, *, serving: bool) -> None:
     address = f"{found.issuer}/fhir"
-    out.print(f"\n[bold]pgo[/] serves {len(told['dossiers'])} demo dossiers.")
+    does = "serves" if serving else "holds"
+    out.print(f"\n[bold]pgo[/] {does} {len(told['dossiers'])} demo dossiers.")
+    if not serving:
+        out.print("  Start     pgo demo --serve\n")
     out.print(f"  FHIR      {address}/r4/metadata", highlight=False)
     out.print(f"  OpenAPI   {found.issuer}/openapi.json", highlight=False)
     out.print(f"  Ready?    {found.issuer}/health/ready\n", highlight=False)

@@ -31,6 +31,11 @@ async def open_store(
     """
     clock = clock or time.time
     kind, _, rest = address.partition("://")
+    if kind == "sqlite" and "?" in rest:
+        raise errors.BadValue(
+            "PGO_STORE takes no options after a path; this store sets what it needs itself.",
+            place="PGO_STORE",
+        )
     if kind == "sqlite" and rest.startswith("/") and rest[1:] and rest[1:] != ":memory:":
         from pgo.store.sqlite import SqliteStore  # noqa: PLC0415 - one backend is loaded, not both
 

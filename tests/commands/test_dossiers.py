@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -145,6 +147,16 @@ def test_an_export_never_writes_over_what_is_there(pgo, dossier, tmp_path):
     said = pgo("export", "--dossier", dossier(), "--out", tmp_path)
     assert said.code == 1
     assert "--out: this is there already" in said.err
+
+
+def test_an_export_that_fails_leaves_no_part_of_a_dossier(pgo, dossier, tmp_path):
+    client = dossier()
+    with closing(sqlite3.connect(tmp_path / "data" / "pgo.db")) as store, store:
+        store.execute("UPDATE bodies SET sealed = zeroblob(length(sealed))")
+    said = pgo("export", "--dossier", client, "--out", tmp_path / "new")
+    assert said.code == 1
+    assert "stored data" in said.err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("command", ["import", "export"])

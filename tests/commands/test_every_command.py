@@ -8,7 +8,8 @@ import pytest
 
 COMMANDS = [
     *("serve", "demo", "import", "export", "token", "approve", "bench"),
-    *("dossier create", "dossier list", "dossier show", "dossier reindex"),
+    *("dossier create", "dossier list", "dossier show", "dossier reindex", "dossier erase"),
+    *("app rotate", "keys sign", "backup", "restore"),
     *(f"{kind} {verb}" for kind in ("account", "app", "provider") for verb in ("add", "list")),
     *(f"{kind} disable" for kind in ("account", "app", "provider", "link")),
     *("account code", "account link", "account unlink", "account sign-out"),

@@ -15,6 +15,7 @@ from pgo.store import open_store
         "sqlite://pgo.db",
         "sqlite:///",
         "sqlite:///:memory:",
+        "sqlite:///pgo.db?synchronous=off",
         "SQLITE",
         "mongodb+srv://host/db",
         "file:///pgo.db",
