@@ -293,16 +293,14 @@ class Vault(Matching):
         stored = self._stored(everything, fresh) if fresh else self.dossier.texts(everything)
         texts = await stored
         facets = self.dossier.image.facets
-        sealed = {fid for fid in {row.facet for row in everything} if facets[fid].seals}
-        found = list(map(Found, rows, texts))
-        found += [
-            Found(*one, included=True) for one in zip(included, texts[len(rows) :], strict=True)
-        ]
-        for place, (row, raw, too) in enumerate(found):
-            if row.type == "Patient" or row.facet in sealed:
-                facet = facets[row.facet]
-                found[place] = Found(row, as_seen(verdict, row, raw, facet), too)
-        return found
+        careful = {fid for fid in {row.facet for row in everything} if _needs_care(facets[fid])}
+        if careful:
+            texts = [
+                as_seen(verdict, row, raw, facets[row.facet]) if row.facet in careful else raw
+                for row, raw in zip(everything, texts, strict=True)
+            ]
+        added = zip(included, texts[len(rows) :], strict=True)
+        return [*map(Found, rows, texts), *(Found(row, raw, included=True) for row, raw in added)]
 
     async def _stored(self, rows: Sequence[Row], fresh: dict[bytes, bytes]) -> list[bytes]:
         """The texts of these rows, some of which are not stored yet."""
@@ -360,6 +358,11 @@ class Vault(Matching):
             TooMany: there were too many in a short time.
         """
         self._parts.count("writes", self.client)
+
+
+def _needs_care(facet: Facet) -> bool:
+    """Whether a text is not shown just as it is stored."""
+    return facet.type == "Patient" or bool(facet.seals)
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pgo.dossier.image import Image
 
 _MOST: Final = 192
+_ROOM: Final = 4_000_000
 _EACH: Final = 300
 _NUMBER: Final = 40
 _PLACE: Final = 130
@@ -53,7 +54,7 @@ class Asked:
         self._let_go(name)
         self._known[name] = (found, _EACH + size)
         self._bytes += _EACH + size
-        if len(self._known) > _MOST:
+        while len(self._known) > _MOST or self._bytes > _ROOM:
             self._let_go(next(iter(self._known)))
 
     def _let_go(self, name: Hashable) -> None:

@@ -40,6 +40,23 @@ def test_few_answers_are_kept_and_their_size_is_known():
     assert asked.size() == 0
 
 
+def test_many_large_answers_make_room_for_each_other():
+    asked = Asked()
+    asked.find(1, "")
+    for number in range(100):
+        asked.hold(1, number, "large", 300_000)
+        assert asked.find(1, number) == "large"
+    assert asked.size() <= 4_000_000
+    assert asked.find(1, 88) == "large"
+    assert asked.find(1, 80) is None
+    asked.hold(1, "too large", "huge", 5_000_000)
+    assert asked.find(1, "too large") is None
+    assert asked.size() == 0
+    for _ in range(3):
+        asked.hold(1, "again", "large", 1_000)
+    assert asked.size() < 2_000
+
+
 async def test_what_is_remembered_counts_as_memory_and_ends_with_a_change(home, make):
     client = await home.dossier()
     await home.add(client, make(1))
