@@ -70,6 +70,21 @@ def rows(release: str, tree: Mapping[str, Any], parameters: Parameters | None = 
 def _visit(node: _Node, value: Any, root: Any, out: Out) -> None:
     for p, convert in node.notes:
         convert(p, value, root, out)
+    if node.composites or node.tests or node.flags:
+        _look_closer(node, value, root, out)
+    members = node.members
+    if members and type(value) is dict:
+        for name, child in value.items():
+            below = members.get(name)
+            if below is None or child is None:
+                continue
+            if type(child) is list:
+                _visit_all(below, child, root, out)
+            else:
+                _visit(below, child, root, out)
+
+
+def _look_closer(node: _Node, value: Any, root: Any, out: Out) -> None:
     for parameter in node.composites:
         _composite(parameter, value, root, out)
     for test, below in node.tests:
@@ -77,22 +92,13 @@ def _visit(node: _Node, value: Any, root: Any, out: Out) -> None:
             _visit(below, value, root, out)
     for test, below in node.flags:
         _visit(below, test(value, root), root, out)
-    members = node.members
-    if members and type(value) is dict:
-        for name, child in value.items():
-            if name in members:
-                _enter(members[name], child, root, out)
 
 
-def _enter(node: _Node, value: Any, root: Any, out: Out) -> None:
-    if type(value) is not list:
-        if value is not None:
-            _visit(node, value, root, out)
-        return
+def _visit_all(node: _Node, values: list[Any], root: Any, out: Out) -> None:
     for index, below in node.first:
-        for one in value[index : index + 1]:
+        for one in values[index : index + 1]:
             _visit(below, one, root, out)
-    for one in value:
+    for one in values:
         if one is not None:
             _visit(node, one, root, out)
 
@@ -100,7 +106,7 @@ def _enter(node: _Node, value: Any, root: Any, out: Out) -> None:
 def _composite(parameter: Parameter, value: Any, root: Any, out: Out) -> None:
     """Rows `code$0`, `code$1` … of one occurrence, tied by their group number."""
     parts = []
-    for component in parameter.components:
+    for component in reversed(parameter.components):  # the value first: mostly it has another type
         values = [
             one
             for path in component.paths
@@ -110,7 +116,7 @@ def _composite(parameter: Parameter, value: Any, root: Any, out: Out) -> None:
             return
         parts.append((component.kind, values))
     made: Out = {name: [] for name in _TABLES}
-    for position, (kind, values) in enumerate(parts):
+    for position, (kind, values) in enumerate(reversed(parts)):
         for one in values:
             CONVERTERS[kind](f"{parameter.code}${position}", one, root, made)
     out["groups"].append((parameter.code,))

@@ -16,6 +16,7 @@ from typing import Any, Final
 from unicodedata import combining, normalize
 
 _TAG: Final = re.compile(r"<[^>]*>")
+_BEYOND: Final = re.compile(r"[^\x00-\x7f]+")
 _WORD: Final = re.compile(r"\w+")
 _MOMENT: Final = re.compile(r"\d{4}(-\d\d(-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
 _WORDLESS: Final = frozenset(
@@ -29,9 +30,12 @@ _WORDLESS: Final = frozenset(
 def fold(text: str) -> str:
     """Text without case, accents and superfluous spaces."""
     if not text.isascii():
-        parts = normalize("NFKD", text.casefold())
-        text = "".join(char for char in parts if not combining(char))
+        text = _BEYOND.sub(_without_accents, normalize("NFKD", text.casefold()))
     return " ".join(text.casefold().split())
+
+
+def _without_accents(found: re.Match[str]) -> str:
+    return "".join(char for char in found[0] if not combining(char))
 
 
 def words_of(text: str) -> list[str]:
