@@ -45,7 +45,7 @@ LOGIN_NETWORK: Final = Limit("login-network", 1.0, 60)
 LOGIN_ALL: Final = Limit("login-all", 20.0, 200)
 """Proofs and codes that people hand in, from everywhere together: more cannot be looked at."""
 BEGUN: Final = Limit("login-begun", 10.0, 300)
-"""Questions of apps and sign-ins begun from one network: each is kept for ten minutes."""
+"""Questions of apps and sign-ins begun from one network: each is kept for a while."""
 FAILED: Final = Limit("failed", 1.0, 60)
 """Codes, refresh tokens and clients that were not good, from one network."""
 INVITE: Final = Limit("invite", 10 / 86_400, 10)

@@ -38,12 +38,13 @@ NOT_HERE: Final = "This person cannot sign in here."
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A sign-in that succeeded: the most its `way` gives, and when it was."""
+    """A sign-in that succeeded: the most its `way` gives, when it was, and its `session`."""
 
     person: str
     level: str
     way: str
     at: int
+    session: str = ""
 
 
 class Arriving:
@@ -61,7 +62,8 @@ class Arriving:
     ) -> Response:
         """Somebody proved who he is: a new session, and on with what was waiting."""
         account = await self.account(arrival.person)
-        arrival = replace(arrival, level=lowest(arrival.level, account.loa))
+        level, session = lowest(arrival.level, account.loa), self.sessions.new_id()
+        arrival = replace(arrival, level=level, session=session)
         await self.note(account.id, step.flow, detail=arrival.way)
         enough = rank(arrival.level) >= rank(step.flow.least)
         if arrival.way in (RECOVERY, CODE) and step.flow.goal != "passkeys":
@@ -72,7 +74,7 @@ class Arriving:
             flow = await self.flows.end(step)
             answer = await self.go_on(flow, account, arrival, org)
         await self.sessions.begin(
-            request, answer, account, level=arrival.level, way=arrival.way, at=arrival.at
+            request, answer, account, level=level, way=arrival.way, at=arrival.at, id_=session
         )
         return answer
 
@@ -84,7 +86,10 @@ class Arriving:
             return self.look.onward(GOALS[flow.goal])
         app = await self.app(flow)
         roles = await roles_of(self.parts.registry, account)
-        known = replace(flow, loa=arrival.level, signed_in=arrival.at, way=arrival.way, unlinked="")
+        known = replace(
+            flow, loa=arrival.level, signed_in=arrival.at, way=arrival.way, unlinked="",
+            session=arrival.session,
+        )  # fmt: skip
         if len(roles) > 1 and org is None:
             return await self.onward("role", replace(known, who=account.id))
         role = next((one for one in roles if org in (None, one.org)), None)

@@ -1,6 +1,6 @@
 """One person on the way from an app's question to a code: sign in, choose, decide.
 
-A flow is kept sealed under the hash of its id, for ten minutes. It is bound to one browser by a
+A flow is kept sealed under the hash of its id, for half an hour. It is bound to one browser by a
 cookie, and its form token follows from both. A step is taken, so that it happens once; what comes
 after signing in lives under a new id, a new cookie and so a new form token.
 """
@@ -20,7 +20,8 @@ from pgo.oauth.scopes import cap_of
 from pgo.oauth.tokens import Grant, digest, generation_of
 from pgo.registry import Account, App
 
-LIVES = 600
+LIVES = 1800
+"""Seconds for a page: enough to read it slowly, or to ask somebody to look along."""
 _SPACE = "flow"
 _STALE = "This page is too old, or was opened elsewhere. Start again in the app."
 
@@ -42,6 +43,7 @@ class Flow:
         who: account that signed in and has yet to choose a role.
         unlinked: signpost of a provider's pseudonym that is of nobody yet.
         way: how somebody signed in.
+        session: what that sign-in is on the person's list; signing out ends the flow as well.
     """
 
     client_id: str
@@ -65,6 +67,7 @@ class Flow:
     who: str = ""
     unlinked: str = ""
     way: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,10 @@ class Pages:
         return app
 
     async def _step(self, request: Request, id_: str) -> Step:
+        """A page to decide on, while its person did not sign out."""
         step = await self._browser.step(request, id_)
-        if not step.flow.person:
+        flow, sessions = step.flow, self.arriving.sessions
+        if not flow.person or not await sessions.is_listed(flow.person, flow.session):
             raise Stale(_STALE)
         return step
 

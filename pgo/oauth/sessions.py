@@ -75,14 +75,14 @@ class Sessions:
 
     async def begin(
         self, request: Request, response: Response, account: Account, *, level: str, way: str,
-        at: int,
+        at: int, id_: str = "",
     ) -> Session:  # fmt: skip
         """A new session with a new cookie; the one this browser had ends."""
         await self.end_here(request, response)
         tokens, ways = self._parts.tokens, self._parts.ways
         now, cookie = tokens.now(), tokens.secret()
         session = Session(
-            id=tokens.secret()[:16], person=account.id, level=level, way=way, at=at,
+            id=id_ or self.new_id(), person=account.id, level=level, way=way, at=at,
             until=now + ways.absolute, idle=min(now + ways.idle, now + ways.absolute),
             generation=account.generation,
         )  # fmt: skip
@@ -98,6 +98,16 @@ class Sessions:
             self._left, path="/", secure=self._parts.secure, httponly=True, samesite="lax"
         )
         return session
+
+    def new_id(self) -> str:
+        """What a session is called on its person's list."""
+        return self._parts.tokens.secret()[:16]
+
+    async def is_listed(self, person: str, id_: str) -> bool:
+        """Whether a session of this person was not ended; it may be idle."""
+        now = self._parts.tokens.now()
+        listed = (await self._means.of(person)).sessions
+        return any(one.id == id_ and one.until > now for one in listed)
 
     def leave(self, response: Response) -> None:
         """Let this browser know that its person signed out.

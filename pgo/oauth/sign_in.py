@@ -14,6 +14,7 @@ from pgo.oauth.forms import query_of
 from pgo.oauth.levels import Wanted
 from pgo.oauth.network import network_of
 from pgo.oauth.roles import demo_roles, roles_of
+from pgo.oauth.sessions import Session
 
 FRESH: Final = 900
 """Whoever changes the keys of an account signed in so many seconds ago at most."""
@@ -40,7 +41,7 @@ class SignIn:
         session = await self._on.sessions.current(request)
         if session is not None and enough(session, flow):
             account = await self._on.account(session.person)
-            arrival = Arrival(account.id, session.level, session.way, session.at)
+            arrival = _arrival(session)
             return await self._on.go_on(flow, account, arrival)
         step = await self._on.flows.keep(flow)
         page = await self._on.choice(request, step, ui_locales=ui_locales)
@@ -72,7 +73,7 @@ class SignIn:
                 return await self._on.choice(request, step, higher=True)
             account = await self._on.account(session.person)
             flow = await self._on.flows.end(step)
-            arrival = Arrival(account.id, session.level, session.way, session.at)
+            arrival = _arrival(session)
             return await self._on.go_on(flow, account, arrival)
         roles = (
             await demo_roles(self._on.parts.registry) if self._on.parts.development_login else []
@@ -99,5 +100,10 @@ class SignIn:
         step = await self._on.checked(request, form)
         account = await self._on.account(step.flow.who)
         flow = await self._on.flows.end(step)
-        arrival = Arrival(account.id, flow.loa, flow.way, flow.signed_in)
+        arrival = Arrival(account.id, flow.loa, flow.way, flow.signed_in, flow.session)
         return await self._on.go_on(flow, account, arrival, org=form.get("org", ""))
+
+
+def _arrival(session: Session) -> Arrival:
+    """A session that is good enough, as the sign-in it was."""
+    return Arrival(session.person, session.level, session.way, session.at, session.id)

@@ -12,6 +12,7 @@ import pytest
 from lxml import html
 
 from pgo.errors import TooMany
+from pgo.oauth.flow import LIVES
 from pgo.oauth.look import Look
 from pgo.oauth.routes import router
 from pgo.oauth.texts import TONGUES
@@ -342,7 +343,7 @@ async def test_what_was_ticked_stays_ticked_when_something_is_missing(world):
 
 async def test_a_question_that_waited_too_long_ends_on_a_page(world):
     asked, page = await world.ask(), await world.to_consent()
-    world.clock.later(seconds=601)
+    world.clock.later(seconds=LIVES + 1)
     answers = [
         await world.http.get(page.url),
         await world.decide(page),

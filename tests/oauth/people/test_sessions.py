@@ -164,6 +164,39 @@ async def test_sign_ins_at_the_same_moment_are_all_listed(people):
     assert len((await people.means.of("mia")).sessions) == 6
 
 
+async def to_consent(visitor):
+    onward = await visitor.ask()
+    return await visitor.http.get(f"/oauth/{onward.headers['location']}&dossier=bram")
+
+
+@pytest.mark.parametrize("how", ["hier", "overal", "elsewhere"])
+async def test_signing_out_ends_what_waits_for_a_decision_as_well(people, how):
+    """Who comes after on a shared computer decides nothing for who sat there before."""
+    visitor = await people.signed_in()
+    page = await to_consent(visitor)
+    assert page.status_code == 200
+    if how == "elsewhere":
+        other, mine = await people.signed_in(), (await people.session_of(visitor)).id
+        await other.post("sessions", await other.http.get("/oauth/sessions"), sessie=mine)
+    else:
+        await sign_out(visitor, how)
+    late = await visitor.post("consent", page, besluit="ja", **{"recht-0": "ja", "dossier": "bram"})
+    assert late.status_code == 403
+    assert "Deze pagina is te oud" in late.text
+    assert "location" not in late.headers
+    assert (await visitor.http.get(str(page.url))).status_code == 403
+
+
+async def test_who_reads_slowly_decides_after_the_session_here_fell_asleep(people):
+    visitor = await people.signed_in()
+    page = await to_consent(visitor)
+    people.world.clock.later(minutes=25)
+    assert (await visitor.http.get("/oauth/sessions")).status_code == 303
+    form = {"recht-0": "ja", "dossier": "bram"}
+    answer = await visitor.post("consent", page, besluit="ja", **form)
+    assert "code" in people.world.told(answer)
+
+
 # --- signing out at the provider too -------------------------------------------------------------
 
 
