@@ -104,7 +104,11 @@ def show(value: Any, *, as_json: bool, title: str = "") -> None:
         _table(value, title)
     elif isinstance(value, dict):
         for name, each in value.items():
-            out.print(f"[bold]{name}[/]: {escape(str(each))}", highlight=False, soft_wrap=True)
+            if each and isinstance(each, list) and isinstance(each[0], dict):
+                _table(each, name)
+            else:
+                said = escape(_words(each))
+                out.print(f"[bold]{name}[/]: {said}", highlight=False, soft_wrap=True)
     else:
         out.print(value, highlight=False, soft_wrap=True, markup=False)
 
@@ -113,12 +117,24 @@ def _table(rows: list[dict[str, Any]], title: str) -> None:
     if not rows:
         out.print("(none)")
         return
-    table = Table(title=title or None)
-    for name in rows[0]:
-        table.add_column(name)
+    table = Table(title=title or None, title_justify="left")
+    names = [name for name in rows[0] if any(_words(row.get(name, "")) for row in rows)]
+    for name in names:
+        table.add_column(name, overflow="fold")  # ids are there to be copied whole
     for row in rows:
-        table.add_row(*(escape(str(row.get(name, ""))) for name in rows[0]))
+        table.add_row(*(escape(_words(row.get(name, ""))) for name in names))
     out.print(table)
+
+
+def _words(value: Any) -> str:
+    """A value as one reads it in a line or a cell."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(each) for each in value)
+    return "" if value is None else str(value)
 
 
 def json_file(path: Path) -> dict[str, Any]:

@@ -84,3 +84,15 @@ def test_a_file_system_that_says_no_is_told_in_one_line(pgo, tmp_path):
     assert said.code == 1
     assert said.err.count("\n") == 1
     assert "closed" in said.err
+
+
+def test_what_people_read_has_whole_ids_and_no_python(pgo, dossier):
+    client = dossier()
+    shown = pgo("dossier", "show", "--dossier", client).out
+    assert re.search(r"│ r4 +│ Patient +│ 1 +│", shown)
+    assert "{" not in shown
+    verified = pgo("audit", "verify").out
+    assert re.search(rf"│ {client} │ yes +│", verified)
+    listed = pgo("account", "list").out
+    assert re.search(r"│ p-jo +│ Jo Vos +│", listed)
+    assert not re.search(r"\[\]|\{\}|True|False|None", listed + verified + shown)
