@@ -1,7 +1,7 @@
 """The daybook: audit lines on their way into their table, made durable by one small write.
 
 In the table a line dirties pages of three trees, which SQLite writes and syncs as some 40 kB: 0.4
-ms of the event loop for eight lines. Here the same lines are one piece of 6 kB at a place of a file
+ms of the event loop for eight lines. Here the same lines are one piece of 8 kB at a place of a file
 that is there already, written with O_DSYNC: 0.15 ms. A thread moves them into the table, a second
 later or when half of the file is full, many in one transaction; whoever reads the trail reads the
 daybooks of all processes as well, before the table, so a line is never nowhere.
@@ -42,8 +42,10 @@ QUICK: Final = 0.002
 SURE: Final = 32
 """So many more quick writes than `_SLOW` for each slow one, and the disk is trusted."""
 _SLOW: Final = 16
-HALF: Final = 262_144
+HALF: Final = 1_048_576
 """Bytes of a half."""
+BLOCK: Final = 4_096
+"""Bytes of the disk that are written whole; what was acknowledged is never written over."""
 AGE: Final = 1.0
 """Seconds after which lines are moved, also from a half that is not full."""
 AGAIN: Final = 5.0
@@ -129,15 +131,16 @@ class Daybook:
         if ends is None:
             return False
         piece = b"".join(map(_packed, lines))
-        half = self._room(_PIECE.size + len(piece))
+        size = _in_blocks(_PIECE.size + len(piece))
+        half = self._room(size)
         if half is None:
             return False
         if self._file < 0 and not self._made():
             return False
         began = self.clock()
         head = _PIECE.pack(half.generation, len(piece), crc32(piece, crc32(half.generation)))
-        self._put(head + piece, half)
-        half.end += _PIECE.size + len(piece)
+        self._put((head + piece).ljust(size, b"\0"), half)
+        half.end += size
         half.lines += lines
         half.chains.update(ends)
         self._ends.update(ends)
@@ -341,12 +344,17 @@ def _lines_of(half: bytes) -> Iterator[Line]:
         if generation != first or not length or crc32(piece, crc32(generation)) != check:
             return
         yield from _unpacked(piece)
-        at += length
+        at = _in_blocks(at + length)
 
 
 def _write(file: int, data: bytes, at: int) -> None:
     if os.pwrite(file, data, at) != len(data):
         raise OSError(errno.ENOSPC, "not written whole")
+
+
+def _in_blocks(size: int) -> int:
+    """So many bytes, in whole blocks."""
+    return -(-size // BLOCK) * BLOCK
 
 
 def _packed(line: Line) -> bytes:

@@ -14,7 +14,7 @@ from pgo import errors
 from pgo.store import sqlite_daybook as daybook
 from pgo.store.contract import Line
 from pgo.store.sqlite import SqliteStore
-from pgo.store.sqlite_daybook import HALF, MOST, QUICK, SURE
+from pgo.store.sqlite_daybook import BLOCK, HALF, MOST, QUICK, SURE
 
 CLIENT = "a" * 32
 
@@ -154,8 +154,8 @@ async def test_while_the_table_is_held_up_both_halves_fill_and_nothing_is_lost(s
     kept = await trusting(store)
     with closing(sqlite3.connect(f"{path}-trail", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        size, seq = 10_000, 2
-        while len(kept) <= 2 * (HALF // (size + 200)):
+        size, seq = 40_000, 2
+        while len(kept) <= 2 * (HALF // (size + BLOCK - size % BLOCK)):
             kept.append(line(seq, os.urandom(size)))
             await store.note(kept[-1:])
             seq += 1
@@ -196,7 +196,7 @@ async def test_whoever_reads_while_lines_are_moved_sees_each_of_them_once(store,
     await writing
     await reader.close()
     assert rounds > 1
-    assert len(in_table(path)) > HALF // 1_200
+    assert len(in_table(path)) > HALF // (BLOCK + 1)
 
 
 async def test_what_a_killed_process_wrote_is_read_and_moved_by_the_next(path, late, child):
