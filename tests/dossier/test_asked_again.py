@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -17,6 +18,7 @@ from pgo.dossier.seal import Box
 from pgo.errors import Incident, NotFound
 from pgo.fhir import answers, search
 from pgo.fhir.bundle import Op
+from pgo.fhir.conditions import Clause, Either
 from pgo.fhir.query import parse
 from pgo.house import open_house
 from pgo.settings import load
@@ -182,6 +184,8 @@ def test_a_statement_lasts_when_neither_the_moment_nor_other_resources_matter(pa
 
     same = made(2020, "1") == made(2027, "1") and made(2020, "1") == made(2020, "0")
     assert same is lasts
+    if isinstance(query.clauses[0], Clause):
+        assert search.lasts(replace(query, clauses=(Either(query.clauses),))) is lasts
 
 
 # --- the next page ---------------------------------------------------------------------------
@@ -263,6 +267,13 @@ def test_rows_are_remembered_until_a_commit_and_not_while_one_is_tried():
     assert [row.ver for row in image.rows([2, 1])] == [2, 2]
     image.db.execute("UPDATE res SET ver=4")
     image.apply(Delta(1, 0, {}, (), (Rule("fact", "x", {}),)))
+    assert [row.ver for row in image.rows([2, 1])] == [4, 4]
+    image.apply(Delta(2, 0, {}, ()))
+    image.db.execute("SAVEPOINT tried")
+    image.db.execute("UPDATE res SET ver=5")
+    assert [row.ver for row in image.rows([2, 1])] == [5, 5]
+    image.db.execute("ROLLBACK TO tried")
+    image.db.execute("RELEASE tried")
     assert [row.ver for row in image.rows([2, 1])] == [4, 4]
 
 
