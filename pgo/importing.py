@@ -8,18 +8,18 @@ that Patient.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from pgo.ahead import Ahead
 from pgo.errors import Issue, PgoError, Unprocessable
 from pgo.fhir import text
 from pgo.fhir.bundle import Op, read_bundle
 from pgo.fhir.elements import Release
-from pgo.judged import ALONE, Judged, One, judge
+from pgo.judged import ALONE, Judged, One
 from pgo.judging import Judges
 from pgo.office import Office
 from pgo.pieces import Piece, files_of, readable
@@ -30,7 +30,8 @@ PART_BYTES: Final = 4_000_000
 MOST_LISTED: Final = 10_000
 WORTH_IT: Final = 250_000
 """Bytes; for less, a process that has to be started first comes too late."""
-_BATCH, _BATCH_BYTES, _AHEAD_BYTES = 32, 400_000, 4_000_000
+_AT_ONCE: Final = 20_000_000
+"""Bytes of files that are read once and kept; of more, each file is read for each turn."""
 _CREATED, _DELETED = 201, 204
 Progress = Callable[[int, int], None]
 
@@ -106,28 +107,15 @@ async def bring_in(
     if judges is not None and total > WORTH_IT:
         await judges.start()
     work = _Import(office, release, Report(), judges or Judges(0), progress, total)
+    held = [one for file in files for one in readable(file, tell=True)] if total < _AT_ONCE else []
     try:
         for first in (True, False):
-            found = (piece for file in files for piece in readable(file, tell=first))
-            await work.all_of(one for one in found if one.fault or one.holds_patient() is first)
+            read = held or (one for file in files for one in readable(file, tell=first))
+            await work.all_of(one for one in read if one.comes(first=first))
     finally:
         await work.settled()
     progress(total, total)
     return work.report
-
-
-def _batches(found: Iterable[Piece]) -> Iterator[tuple[list[Piece], int]]:
-    """Pieces together, as many as are worth handing over at once; with their bytes."""
-    batch: list[Piece] = []
-    size = 0
-    for piece in found:
-        batch.append(piece)
-        size += len(piece.raw)
-        if len(batch) == _BATCH or size > _BATCH_BYTES:
-            yield batch, size
-            batch, size = [], 0
-    if batch:
-        yield batch, size
 
 
 @dataclass(slots=True)
@@ -155,42 +143,18 @@ class _Import:
             self.behind.append((where, issues))
 
     async def all_of(self, found: Iterable[Piece]) -> None:
-        """Take in pieces, in order; others judge ahead, as far as a few MB.
-
-        Whoever stores never waits for a judge while there is something to judge himself.
-        """
-        ahead: deque[tuple[list[Piece], int, asyncio.Future[list[Judged]]]] = deque()
-        batches, held = _batches(found), 0
-        given = next(batches, None)
-        while given is not None or ahead:
-            await asyncio.sleep(0)
-            answer = None
-            if given is not None and held < _AHEAD_BYTES:
-                answer = self.judges.ask(self.release, given[0])
-                if answer is None and not (ahead and ahead[0][2].done()):
-                    answer = self._judged_here(given[0])
-            if given is not None and answer is not None:
-                ahead.append((*given, answer))
-                held += given[1]
-                given = next(batches, None)
-            else:
-                batch, size, answer = ahead.popleft()
-                held -= size
-                for piece, judged in zip(batch, await answer, strict=True):
-                    if piece.fault is not None:
-                        self.refuse(piece.where, piece.fault.issues)
-                    else:
-                        await self.take(piece.where, judged)
-                    self.done += len(piece.raw)
-                    self.progress(self.done, self.total)
+        """Take in pieces, in order."""
+        ahead = Ahead(self.release, found, self.judges, self.office.profiles)
+        while batch := await ahead.next():
+            for piece, judged in batch:
+                if piece.fault is not None:
+                    self.refuse(piece.where, piece.fault.issues)
+                else:
+                    await self.take(piece.where, judged)
+                self.done += len(piece.raw)
+                self.progress(self.done, self.total)
         await self.flush()
         await self.settled()
-
-    def _judged_here(self, batch: Iterable[Piece]) -> asyncio.Future[list[Judged]]:
-        answer: asyncio.Future[list[Judged]] = asyncio.get_running_loop().create_future()
-        profiles = self.office.profiles
-        answer.set_result([judge(self.release, piece, profiles) for piece in batch])
-        return answer
 
     async def take(self, where: str, judged: Judged) -> None:
         """One line or file."""

@@ -10,9 +10,11 @@ A frame: twelve bytes (the length of a head, four; of the texts together, eight)
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,6 +27,7 @@ from pgo.pieces import Piece
 
 FRONT: Final = 12
 _HEAD: Final = 4
+_PIPE: Final = 1_000_000
 _GARBAGE: Final = 50_000
 
 
@@ -87,6 +90,13 @@ def _answer(
     return framed(rows, kept)
 
 
+def _widened(pipe: IO[bytes]) -> IO[bytes]:
+    """Room for whole answers, where the system gives it: else each waits until the last is read."""
+    with suppress(AttributeError, OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+    return pipe
+
+
 if __name__ == "__main__":
     frames, sys.stdout = sys.stdout, sys.stderr  # nothing else may stand between the frames
-    work(sys.stdin.buffer, frames.buffer)
+    work(sys.stdin.buffer, _widened(frames.buffer))

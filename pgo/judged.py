@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from pgo.consent.categories import classify
 from pgo.errors import Issue, PgoError
 from pgo.fhir import bsn, index, text, written
 from pgo.fhir.added import Searches
@@ -116,7 +117,8 @@ def _known(release: Release, tree: Tree, searches: Parameters) -> Known | None:
         return None
     source = written.said_source(release, tree)
     kept = written.stamped(tree, id_, 1, 0, source)
-    return Known(searches.mark, source, index.rows(release, kept, searches))
+    rows, kinds = index.rows(release, kept, searches), classify(release, tree)
+    return Known(searches.mark, source, rows, sorted(kinds))
 
 
 def _alone(release: Release, at: int, tree: Tree, profiles: Profiles) -> One:

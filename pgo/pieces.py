@@ -60,9 +60,14 @@ class Piece:
     xml: bool = False
     fault: PgoError | None = None
 
-    def holds_patient(self) -> bool:
-        """Whether a Patient seems to be in it: those go first, since others are about them."""
-        return (self.xml or b'Patient"' in self.raw) and _PATIENT.search(self.raw) is not None
+    def comes(self, *, first: bool) -> bool:
+        """Whether it has its turn first, as a fault has and what a Patient seems to be in.
+
+        Others are about the Patient.
+        """
+        sought = self.xml or b'Patient"' in self.raw
+        found = sought and _PATIENT.search(self.raw) is not None
+        return (found or self.fault is not None) is first
 
     def tree(self, release: Release) -> Tree:
         """The parsed text.

@@ -30,7 +30,7 @@ from pgo.errors import (
     Unprocessable,
 )
 from pgo.fhir import bsn, elements, index, text, written
-from pgo.fhir.bundle import Op, names_of, resolve
+from pgo.fhir.bundle import Known, Op, names_of, resolve
 from pgo.fhir.elements import Release
 from pgo.fhir.large import BINARY
 from pgo.staged import Staged, action_on, day_of, must_match
@@ -233,12 +233,14 @@ class Staging:
 
     def _rows(self, op: Op, tree: dict[str, Any], source: str) -> dict[str, list[Any]]:
         """The index rows of a resource as it will be; those known before when they still hold."""
-        searches, known = self.dossier.searches[self.rel], op.known
-        meant = self.dossier.own.meant(self.rel, tree)
-        holds = known is not None and (known.mark, known.source) == (searches.mark, source)
-        if known is not None and holds and meant is tree and not self._names:
+        searches, known = self.dossier.searches[self.rel], self._known(op)
+        if known is not None and (known.mark, known.source) == (searches.mark, source):
             return known.rows
-        return index.rows(self.rel, meant, searches)
+        return index.rows(self.rel, self.dossier.own.meant(self.rel, tree), searches)
+
+    def _known(self, op: Op) -> Known | None:
+        """What was worked out before, unless this dossier makes something else of it."""
+        return None if self._names else op.known
 
     def _delete(self, op: Op) -> Staged:
         if not op.id:
@@ -350,9 +352,11 @@ class Staging:
         if op.type not in elements.stored(self.rel):
             raise Unprocessable("this type of resource is not kept here", place=place)
         tree = op.tree
-        if op.known is None or self._names:  # else there is nothing to resolve in it
+        if self._known(op) is None:  # else there is nothing to resolve in it
             tree = resolve(tree, self._names, f"Patient/{self._patient}", place)
         meant = self.dossier.own.meant(self.rel, tree)
+        if meant is not tree:
+            op.known = None
         if foreign := written.foreign_subject(meant, f"Patient/{self._patient}"):
             raise Unprocessable(_FOREIGN, place=f"{place}.{foreign}")
         return tree
@@ -372,6 +376,8 @@ class Staging:
         """Its categories; a reference that was resolved since `identify` does not change them."""
         if op.type in categories.SUPPORTING:
             return ()
+        if (facts := self._known(op)) is not None:
+            return facts.kinds
         known = self._kinds.get(op.index)
         return known[1] if known and known[0] is op.tree else categories.classify(self.rel, tree)
 

@@ -6,7 +6,7 @@ Source: http://hl7.org/fhir/R4/http.html#transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,12 +42,14 @@ class Known:
     """What was worked out of a resource before it came to its dossier.
 
     Only of one in which nothing is to be resolved and that has an id: `rows` are its index rows,
-    made with the search parameters called `mark` and with `source` in its meta.
+    made with the search parameters called `mark` and with `source` in its meta; `kinds` its
+    categories of consent.
     """
 
     mark: str
     source: str
     rows: dict[str, list[Any]]
+    kinds: Sequence[str]
 
 
 @dataclass(slots=True)

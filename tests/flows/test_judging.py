@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pgo import importing, judging
+from pgo import ahead, importing, judging
 from pgo.demo import as_json
 from pgo.demo.bulk import many
 from pgo.errors import Unavailable
@@ -114,7 +114,7 @@ async def opened(folder):
 @pytest.fixture
 async def house(tmp_path, monkeypatch):
     monkeypatch.setattr(importing, "WORTH_IT", 0)
-    monkeypatch.setattr(importing, "_BATCH", 5)
+    monkeypatch.setattr(ahead, "BATCH", 5)
     async with opened(tmp_path) as made:
         yield made
 
@@ -150,7 +150,7 @@ async def test_what_others_judge_comes_in_as_what_is_judged_here(house, tmp_path
     async with Judges(2, house.settings.profiles, house.settings.search_parameters) as judges:
         await judges.start()
         await judges.ready()
-        monkeypatch.setattr(importing, "judge", None)  # whoever judges here falls over
+        monkeypatch.setattr(ahead, "judge", None)  # whoever judges here falls over
         monkeypatch.setattr(judging, "_UNDER_WAY", 1_000)
         helped, told = await imported(house, folder, judges)
     assert told == plain
