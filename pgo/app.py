@@ -16,7 +16,7 @@ from zlib import crc32
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pgo import __version__, rates, upkeep
+from pgo import __version__, rates, stopped, upkeep
 from pgo.audit.entry import REFUSED
 from pgo.caller import Caller
 from pgo.connection import Connection
@@ -122,7 +122,6 @@ class Server:
             "sign-in": rates.LOGIN,
             "sign-in-network": rates.LOGIN_NETWORK,
             "sign-in-all": rates.LOGIN_ALL,
-            "sign-in-begun": rates.BEGUN,
             "sign-in-begun": rates.BEGUN,
             "invite": rates.INVITE,
             "code": rates.CODE,
@@ -348,6 +347,7 @@ def _oauth(house: House, used: Used | None) -> OAuthParts:
         ways=ways_of(house.settings),
         count=house.parts.count,
         known=lambda cap: is_known(cap, house.parts.dossiers.searches),
+        warn=lambda person, _, client, family: stopped.tell(house, person, client, family),
         used=used,
     )
 

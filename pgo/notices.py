@@ -23,6 +23,7 @@ from pgo.life import LIFE
 from pgo.moment import instant, micros
 from pgo.plain.notices import FIXED, URGENT, sentence
 from pgo.regie import Regie
+from pgo.stopped import APP
 from pgo.verdict import Verdict
 from pgo.world import rules_of
 
@@ -33,6 +34,7 @@ _FROM_NOTICE: Final = {
     "beheer": "beheer",
     "regie": "regie",
     LIFE: LIFE,
+    APP: APP,
 }
 _CONSENTS: Final = Facet("Consent", ("toestemmingen",))
 _LOGGING: Final = Facet("AuditEvent", ("logging",))
@@ -230,6 +232,8 @@ class Notices(Regie):
     def _is_for(self, notice: dict[str, Any]) -> bool:
         if self.caller.person in notice.get("for", ()):
             return True
+        if notice.get("kind") == APP:
+            return False
         return self._represents() if notice.get("kind") == "noodtoegang" else self._concerned()
 
 

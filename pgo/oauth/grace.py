@@ -64,7 +64,7 @@ class Grace:
         )
         await self._tokens.close(text, kept)
         if await self._tokens.was_spent(issued.refresh):
-            await self._tokens.end_family(kept.family)
+            await self._tokens.end_spent("refresh", kept)
             raise InvalidGrant(_ENDED)
         return issued
 

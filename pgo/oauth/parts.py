@@ -64,6 +64,10 @@ FhirUserOf = Callable[[str, str], Awaitable[str]]
 """(account id, dossier or "") to the address of the person's own resource; "" without one."""
 
 
+async def _nobody(_person: str, _app: str, _dossier: str, _family: str) -> None:
+    """Where nobody can be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything the routes need.
@@ -72,6 +76,8 @@ class Parts:
         issuer: public address without a last slash; https, or http on a loopback address.
         development_login: offer the page that lists the demo people.
         ways: how else people sign in.
+        warn: tells a person that an app of his was stopped (account, client_id, dossier or "",
+            family of its tokens); once for each family.
         count: takes one from a named limit of somebody, or raises TooMany.
         known: whether the search restrictions in scopes are searches of our FHIR releases.
         used: remembers proofs of possession; the store does when nothing is given.
@@ -91,6 +97,7 @@ class Parts:
     development_login: bool = False
     ways: Ways = field(default_factory=Ways)
     known: Callable[[Cap], bool] = lambda _: True
+    warn: Callable[[str, str, str, str], Awaitable[None]] = _nobody
     count: Callable[[str, str], None] = lambda _limit, _who: None
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     used: Used | None = None

@@ -27,6 +27,7 @@ from pgo.oauth.network import network_of
 from pgo.oauth.par import pushed
 from pgo.oauth.parts import Parts
 from pgo.oauth.possession import possession_of
+from pgo.oauth.spent import Reused, Whose
 from pgo.oauth.tokens import Grant, generation_of
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -160,12 +161,25 @@ async def _written(parts: Parts, event: str, request: Request, work: Work) -> Re
         except (InvalidClient, InvalidGrant):
             parts.count("failed", network_of(request))
             raise
+    except Reused as twice:
+        await _stopped(parts, event, twice.whose)
+        raise
     except Exception as refused:
         app = await parts.registry.client(form.get("client_id", ""))
         name = "" if app is None else app.client_id
         detail = refused.oauth if isinstance(refused, PgoError) else "server_error"
         await parts.note(event, app=name, outcome="refused", detail=detail)
         raise
+
+
+async def _stopped(parts: Parts, event: str, whose: Whose) -> None:
+    """A refresh token came twice: all the app has of the person ends, and the person is told."""
+    person, app, dossier = whose.person, whose.app, whose.dossier
+    if await parts.registry.account(person) is not None:
+        await parts.registry.end_tokens_of_person(person, app)
+    said = {"person": person, "app": app, "client": dossier}
+    await parts.note(event, outcome="refused", detail="reuse", **said)
+    await parts.warn(person, app, dossier, whose.family)
 
 
 async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 Spaces in the store (each key is the SHA-256 of what the app holds):
 
-* ``code``, ``refresh``, ``access``: the sealed facts; the key is in the AAD, so that nothing can be
-  moved to another token.
-* ``code-spent``, ``refresh-spent``: family of what has been handed in; a second time ends it.
+* ``code``, ``refresh``, ``access``: the facts, sealed for this token only (its key is in the AAD).
+* ``code-spent``, ``refresh-spent``: what has been handed in; a second time ends its family.
 * ``family``: ``live`` or ``dead``. A dead one never lives again: ``live`` is only ever put fresh.
 """
 
@@ -24,6 +23,7 @@ from pgo.dossier.seal import Box
 from pgo.errors import BadValue, Incident, InvalidGrant, NotFound, Unauthenticated
 from pgo.oauth.clients import OPERATOR, App, Provider
 from pgo.oauth.scopes import cap_of
+from pgo.oauth.spent import Notes, Reused, Whose
 from pgo.registry import Account, Registry
 from pgo.store.contract import Store
 
@@ -139,6 +139,7 @@ class Tokens:
         self._box = box
         self._clock = clock
         self._random = random
+        self._spent = Notes(store, box)
         self._seen: dict[tuple[str, str], tuple[bytes, Grant | None]] = {}
         self.lifetimes = lifetimes or Lifetimes()
 
@@ -199,7 +200,11 @@ class Tokens:
         return Issued(access, lives, again, grant)
 
     async def refresh(self, text: str) -> Grant | None:
-        """What a refresh token stands for, without spending it; a spent one ends its family."""
+        """What a refresh token stands for, without spending it; None when it is not good.
+
+        Raises:
+            Reused: it was spent before; its family, which lived, is ended.
+        """
         grant = await self._peek("refresh", text)
         if grant is None:
             await self._end_spent("refresh", text)
@@ -211,13 +216,15 @@ class Tokens:
         """Spend a refresh token.
 
         Raises:
-            errors.InvalidGrant: somebody else spent it; the family is ended.
+            Reused: somebody else spent it; the family is ended.
         """
         await self._spend("refresh", text)
 
     async def prolong(self, text: str, grant: Grant) -> None:
         """Keep a refresh token: a new one, or one that lives on because its app proves itself."""
-        await self._put("refresh", text, self._for_refresh(grant))
+        now = self.now()
+        expires = min(now + self.lifetimes.refresh_idle, grant.until)
+        await self._put("refresh", text, replace(grant, issued=now, expires=expires))
 
     async def access(self, text: str) -> Grant:
         """What an access token stands for.
@@ -300,26 +307,19 @@ class Tokens:
         await self._put("access", access, grant)
         return Issued(access, lives, "", grant)
 
-    def _for_refresh(self, grant: Grant) -> Grant:
-        now = self.now()
-        return replace(
-            grant, issued=now, expires=min(now + self.lifetimes.refresh_idle, grant.until)
-        )
-
     async def close(self, text: str, grant: Grant) -> bool:
         """Spend a refresh token with these facts; whether it was still there."""
         return await self._taken("refresh", text, grant)
 
     async def was_spent(self, text: str) -> bool:
         """Whether a refresh token was handed in before."""
-        return await self._store.peek("refresh-spent", digest(text), self.now()) is not None
+        return await self._spent.find("refresh", digest(text), self.now()) is not None
 
     async def _taken(self, space: str, text: str, grant: Grant) -> bool:
         remembered = max(grant.expires, grant.until, self.now() + self.lifetimes.remember_spent)
-        name = digest(text)
         # The note of the spending comes before the taking: who comes second always finds it.
-        await self._store.put(f"{space}-spent", name, grant.family.encode(), remembered)
-        return await self._store.take(space, name, self.now()) is not None
+        await self._spent.keep(space, digest(text), grant, remembered)
+        return await self._store.take(space, digest(text), self.now()) is not None
 
     async def _spend(self, space: str, text: str) -> Grant:
         grant = await self._peek(space, text)
@@ -327,14 +327,25 @@ class Tokens:
             await self._end_spent(space, text)
             raise InvalidGrant(_GRANT_ENDED)
         if not await self._taken(space, text, grant):
-            await self.end_family(grant.family)
+            await self.end_spent(space, grant)
             raise InvalidGrant(_GRANT_ENDED)
         return grant
 
     async def _end_spent(self, space: str, text: str) -> None:
-        family = await self._store.peek(f"{space}-spent", digest(text), self.now())
-        if family is not None:
-            await self.end_family(family.decode())
+        spent = await self._spent.find(space, digest(text), self.now())
+        if spent is not None:
+            await self.end_spent(space, spent)
+
+    async def end_spent(self, space: str, whose: Whose) -> None:
+        """End what came of something that was handed in twice.
+
+        Raises:
+            Reused: it was a refresh token, and what came of it lived until now.
+        """
+        lived = await self.alive(whose.family)
+        await self.end_family(whose.family)
+        if lived and space == "refresh":
+            raise Reused(whose)
 
     async def _put(self, space: str, text: str, grant: Grant) -> None:
         name = digest(text)

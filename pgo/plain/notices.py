@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
 
-FIXED: Final = frozenset({"noodtoegang", "toegang"})
+FIXED: Final = frozenset({"noodtoegang", "toegang", "app"})
 """Kinds nobody can switch off (safety 1)."""
-URGENT: Final = frozenset({"noodtoegang", "toegang", "regie"})
+URGENT: Final = frozenset({"noodtoegang", "toegang", "regie", "app"})
 """Kinds that are told at once; the others are told together."""
 KINDS: Final = (
     *("uitslagen", "medicatie", "toegang", "noodtoegang", "geweigerd", "voorstel", "verzoek"),
-    *("beheer", "regie", "levensloop"),
+    *("beheer", "regie", "levensloop", "app"),
 )
 _SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
     # for one, for more than one, simple
@@ -46,6 +46,11 @@ _SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
     "voorstel": ("Er is een voorstel. U kunt ja of nee zeggen.", "", "Zeg ja of nee."),
     "verzoek": ("Iemand vraagt om toegang. U beslist.", "", "Iemand wil meekijken. U beslist."),
     "beheer": ("Een beheerder deed iets in het dossier.", "", "Een beheerder deed iets."),
+    "app": (
+        "Een app is gestopt. Misschien gebruikte iemand anders de app. Log opnieuw in bij de app.",
+        "",
+        "Een app is gestopt. Log opnieuw in bij de app.",
+    ),
     "regie": (
         "Iemand is het niet eens met wie de regie heeft. Er kan nu niets bij.",
         "",

@@ -9,6 +9,7 @@ import ipaddress
 import re
 import socket
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -20,12 +21,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pgo import life, telling, webhook
+from pgo import life, stopped, telling, webhook
 from pgo.app import build
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Unavailable
+from pgo.oauth.tokens import generation_of
 from pgo.office import Office
 from pgo.plain.notices import KINDS, sentence
+from pgo.registry import App
 
 GRANTS = "/toestemmingen"
 SECRET_WORD = "kaliumgehalte"
@@ -88,6 +91,37 @@ async def test_refused_attempts_and_requests_are_told_to_who_represents(inside):
     assert ("geweigerd", 2) in await news(inside, "mo")
     inside.later(days=40)
     assert await news(inside, "anna") == []
+
+
+async def test_who_used_an_app_that_was_stopped_is_told_and_nobody_else(inside):
+    for dossier in (inside.anna.dossier, ""):
+        for _ in range(2):
+            await stopped.tell(inside.house, "mo-x", dossier, f"family of {dossier}")
+    await stopped.tell(inside.house, "lea-x", "0" * 32, "of a dossier that is not there")
+    await stopped.tell(inside.house, "lea-x", "", "of no dossier at all")
+    assert [one for one in await news(inside, "mo") if one[0] == "app"] == [("app", 1)] * 2
+    assert ("app", 1) not in await news(inside, "anna")
+
+
+async def test_a_refresh_token_that_comes_twice_is_told_to_whose_it_was(inside):
+    house, tokens = inside.house, inside.house.tokens
+    scope = ("user/*.rs", "offline_access")
+    await house.registry.keep_app(App("app", "De app", ("https://app.example/cb",), scopes=scope))
+    issued = await tokens.issue_operator(
+        house.registry, dossier=inside.anna.dossier, person="mo-x", scope=scope
+    )
+    generation = generation_of(
+        await house.registry.app("app"), await house.registry.account("mo-x")
+    )
+    given = replace(issued.grant, app="app", until=0, generation=generation)
+    grant = await tokens.redeem(await tokens.code(given))
+    text = (await tokens.issue(grant, refresh=grant)).refresh
+    form = {"grant_type": "refresh_token", "refresh_token": text, "client_id": "app"}
+    answers = [await inside.http.post("/oauth/token", data=form) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 400, 400]
+    assert [one for one in await news(inside, "mo") if one[0] == "app"] == [("app", 1)]
+    entries = [entry async for entry in house.trail.read("system") if entry.note == "reuse"]
+    assert [(one.person, one.app, one.outcome) for one in entries] == [("mo-x", "app", 4)]
 
 
 async def test_my_messages_are_those_of_all_my_dossiers(inside):
@@ -349,7 +383,13 @@ async def test_a_kind_can_be_switched_off_but_not_access_or_emergency(
     inside, telling_house, mailbox
 ):
     house, http = telling_house
-    for kind, status in (("uitslagen", 200), ("toegang", 400), ("noodtoegang", 400), ("x", 400)):
+    for kind, status in (
+        ("uitslagen", 200),
+        ("toegang", 400),
+        ("noodtoegang", 400),
+        ("app", 400),
+        ("x", 400),
+    ):
         answer = await wish(inside, http, "mo", uit=[kind])
         assert answer.status_code == status, kind
         assert status == 200 or answer.json()["errors"][0]["place"] == "uit[0]"

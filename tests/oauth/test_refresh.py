@@ -46,6 +46,61 @@ async def test_a5_reuse_of_a_refresh_token_ends_the_newer_ones_too(world):
     assert not await world.works(first["access_token"])
 
 
+async def warned(world):
+    """Who is told of what, from now on."""
+    told = []
+
+    async def warn(*about):
+        told.append(about)
+
+    object.__setattr__(world.parts, "warn", warn)
+    return told
+
+
+async def test_a5_reuse_ends_all_an_app_has_of_a_person_and_is_told_and_written_down(world):
+    told, elsewhere = await warned(world), await world.token(dossier="lara")
+    other = await world.token(
+        client_id="app", person="tom|", dossier="tom1", scope="patient/*.rs offline_access"
+    )
+    first = await world.token()
+    (await world.refresh(first["refresh_token"])).raise_for_status()
+    world.lines.clear()
+    assert (await world.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
+    assert not await world.works(elsewhere["access_token"])
+    assert (await world.refresh(elsewhere["refresh_token"])).status_code == 400
+    assert await world.works(other["access_token"]), "of another person"
+    who = {"person": "mia", "app": "app", "client": "bram"}
+    assert world.lines[0] == ("oauth.token", {**who, "outcome": "refused", "detail": "reuse"})
+    assert [line[1].get("detail") for line in world.lines].count("reuse") == 1
+    assert [about[:3] for about in told] == [("mia", "app", "bram")]
+
+
+async def test_a5_who_keeps_an_old_token_ends_nothing_that_was_given_later(world):
+    told, first = await warned(world), await world.token()
+    await world.refresh(first["refresh_token"])
+    await world.refresh(first["refresh_token"])
+    again = await world.token()
+    assert (await world.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
+    assert await world.works(again["access_token"])
+    assert len(told) == 1
+
+
+async def test_a5_reuse_that_cannot_be_written_down_ends_it_all_the_same(world):
+    first = await world.token()
+    second = (await world.refresh(first["refresh_token"])).json()
+    world.pen_broken = True
+    assert (await world.refresh(first["refresh_token"])).status_code == 503
+    assert not await world.works(second["access_token"])
+
+
+async def test_a5_reuse_by_an_account_that_is_gone_is_refused_as_ever(world):
+    told, first = await warned(world), await world.token()
+    await world.refresh(first["refresh_token"])
+    await world.registry.forget(Account, "mia")
+    assert (await world.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
+    assert len(told) == 1
+
+
 async def test_o14_of_8_parallel_refreshes_one_wins(world):
     first = await world.token()
     answers = await asyncio.gather(*(world.refresh(first["refresh_token"]) for _ in range(8)))
