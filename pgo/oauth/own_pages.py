@@ -58,8 +58,10 @@ class OwnPages:
 
         async def added(_: Request, session: Session) -> Response:
             form = await self._form(request, session)
-            name = " ".join(form.get("naam", "").split())[:MOST_NAME]
-            if not name or not name.isprintable():
+            words = self._on.look.tongue(request)
+            unnamed = words.text("passkeys.unnamed", day=words.day(self._on.parts.tokens.now()))
+            name = " ".join(form.get("naam", "").split())[:MOST_NAME] or unnamed
+            if not name.isprintable():
                 return await self._passkeys_page(request, session, warning="passkeys.wrong")
             sent = form.get("credential", "")
             try:
@@ -79,7 +81,10 @@ class OwnPages:
         async def removed(_: Request, session: Session) -> Response:
             form = await self._form(request, session)
             await self._on.parts.note("oauth.means", person=session.person, detail="no-passkey")
-            await self._keys.remove(session.person, form.get("sleutel", ""))
+            try:
+                await self._keys.remove(session.person, form.get("sleutel", ""))
+            except Conflict:
+                return await self._passkeys_page(request, session, warning="passkeys.last")
             return self._on.look.onward("passkeys")
 
         return await self.within(request, "passkeys", removed, fresh=True)

@@ -90,8 +90,6 @@ class Pages:
         choices = await self._choices(flow, self._look.tongue(request))
         if not needs_dossier(flow):
             return await self._consent_page(request, step, None)
-        if not choices:
-            raise ToApp("access_denied", "There is no dossier.", flow.redirect_uri, flow.state)
         chosen = [choice for choice in choices if choice[0] == query.get("dossier")]
         if not chosen:
             return await self._dossier_page(request, step, choices)
@@ -165,9 +163,21 @@ class Pages:
     async def _dossier_page(
         self, request: Request, step: Step, choices: Sequence[tuple[str, str]]
     ) -> Response:
+        """The choice; without any, the way back to the app.
+
+        That is a link: after a form of ours, browsers stop a redirect to elsewhere.
+        """
+        flow, denied = step.flow, {"error": "access_denied"}
+        denied |= {"error_description": "There is no dossier.", "state": flow.state}
+        if not choices:
+            await self._parts.note(
+                "oauth.consent", person=flow.person, app=flow.client_id, outcome="refused",
+                detail="no-dossier",
+            )  # fmt: skip
         return self._look.page(
             "dossier.html",
             request=request,
+            back=answered(flow.redirect_uri, self._parts.issuer, **denied),
             app=await self._app(step.flow),
             person=await self._name(step.flow),
             choices=[(_consent(step, client), label) for client, label in choices],

@@ -197,7 +197,11 @@ class Passkeys:
             raise
 
     async def remove(self, person: str, id_: str) -> None:
-        """Take a key away; one that is not this person's is left alone."""
+        """Take a key away; one that is not this person's is left alone.
+
+        Raises:
+            errors.Conflict: without it the person could never sign in again.
+        """
         means = await self._means.of(person)
         if any(one.id == id_ for one in means.passkeys):
             await self._means.change(person, _without(id_))
@@ -268,7 +272,10 @@ def _with(passkey: Passkey) -> Callable[[Means], Means]:
 
 def _without(id_: str) -> Callable[[Means], Means]:
     def edit(means: Means) -> Means:
-        return replace(means, passkeys=tuple(one for one in means.passkeys if one.id != id_))
+        left = tuple(one for one in means.passkeys if one.id != id_)
+        if not (left or means.links or means.codes):
+            raise Conflict("This is the only way in.")
+        return replace(means, passkeys=left)
 
     return edit
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -351,7 +353,15 @@ async def test_an_aud_of_one_dossier_offers_only_that_one(world):
 
 async def test_somebody_without_any_dossier_goes_back_with_access_denied(world):
     world.dossiers["mia"] = []
-    assert world.told(await world.to_consent())["error"] == "access_denied"
+    page = await world.to_consent()
+    assert page.status_code == 200
+    assert "Er is geen dossier dat De &lt;Gezins&gt;app mag openen." in page.text
+    link = html.unescape(re.search(r'class="button" href="([^"]*)"', page.text)[1])
+    assert link.startswith(f"{world.CALLBACK}?")
+    back = parse_qs(urlsplit(link).query)
+    assert back["error"] == ["access_denied"]
+    assert (back["state"], back["iss"]) == (["s" * 32], [world.ISSUER])
+    assert world.lines[-1][1]["detail"] == "no-dossier"
 
 
 async def test_no_is_told_to_the_app(world):

@@ -158,6 +158,14 @@ async def test_pictograms_are_all_there_and_have_nothing_inline(world):
     assert {*CATEGORIES, "everything", "other", "app"} <= drawn
 
 
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_no_browser_checks_a_form_in_words_of_its_own(path):
+    """What a browser says of `required` is in its own language and words, not in ours."""
+    text = path.read_text()
+    assert not re.search(r"\s(required|pattern|minlength|min|max)\b(?!=\")|\spattern=", text)
+    assert not re.search(r'type="(email|url|number|date|tel)"', text)
+
+
 def test_the_stylesheet_knows_other_ways_of_looking_and_moves_nothing():
     style = (TEMPLATES / "style.css").read_text()
     for way in ("prefers-color-scheme: dark", "forced-colors: active", "@media print"):

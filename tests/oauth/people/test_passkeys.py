@@ -151,6 +151,31 @@ async def test_several_keys_and_one_of_them_taken_away(people, device):
     assert (await people.visitor().with_key(stick)).status_code == 303
 
 
+async def test_the_only_way_in_is_not_taken_away(people, device):
+    """Who came with a code of an operator, and has one key and no recovery codes."""
+    phone, visitor = device(), people.visitor()
+    await visitor.with_code(await people.code_for("tom"))
+    await visitor.add_key(phone)
+    page = await visitor.http.get("/oauth/passkeys")
+    kept = await visitor.post("passkeys-remove", page, sleutel=next(iter(phone.keys)))
+    assert kept.status_code == 400
+    assert "Dit is uw enige sleutel" in kept.text
+    assert kept.text.count("<title>Fout: ") == 1
+    assert (await people.visitor().with_key(phone)).status_code == 303
+    await visitor.post("recovery", kept)
+    page = await visitor.http.get("/oauth/passkeys")
+    await visitor.post("passkeys-remove", page, sleutel=next(iter(phone.keys)))
+    assert (await people.visitor().with_key(phone)).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["", "   "])
+async def test_a_key_without_a_name_gets_one(people, device, name):
+    visitor = await people.signed_in()
+    assert (await visitor.add_key(device(), name)).status_code == 303
+    page = await visitor.http.get("/oauth/passkeys")
+    assert re.search(r"<strong>Sleutel van \d+ [a-z]+ \d{4}</strong>", page.text)
+
+
 async def test_nobody_takes_away_the_key_of_another(people, device):
     mine = device()
     await with_key(people, mine)
