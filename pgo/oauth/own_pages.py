@@ -142,11 +142,13 @@ class OwnPages:
             everywhere = form.get("waar") == "overal"
             detail = "everywhere" if everywhere else "here"
             await self._on.parts.note("oauth.sign-out", person=session.person, detail=detail)
-            page = await self._signed_out_page(request, session)
-            await self._on.sessions.end_here(request, page)
-            self._on.sessions.leave(page)
+            sessions = self._on.sessions
+            await sessions.end(session.person, session.id)
             if everywhere:
-                await self._on.sessions.end_all(session.person)
+                await sessions.end_all(session.person)
+            page = await self._signed_out_page(request, session)
+            await sessions.end_here(request, page)
+            sessions.leave(page)
             return page
 
         return await self.within(request, "sessions", out)

@@ -215,6 +215,18 @@ async def test_who_signs_out_here_is_shown_the_way_to_sign_out_at_the_provider(p
     assert "Ook uitloggen bij Good" in out.text
 
 
+async def test_whoever_signs_out_is_out_whatever_the_provider_does(people, monkeypatch):
+    visitor = await people.signed_in()
+
+    async def crash(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pgo.oauth.providers.Provider.way_out", crash)
+    visitor.http.event_hooks = {}
+    assert (await sign_out(visitor)).status_code == 500
+    assert await people.session_of(visitor) is None
+
+
 @pytest.mark.parametrize("name", ["plain", "noniss"])
 async def test_a_provider_without_a_way_out_or_with_a_strange_one_gets_no_link(people, name):
     out = await sign_out(await people.signed_in(name=name))
