@@ -158,11 +158,13 @@ async def _written(parts: Parts, event: str, request: Request, work: Work) -> Re
         try:
             form = await form_of(request)
             return await work(form, request)
+        except Reused as twice:
+            await _stopped(parts, event, twice.whose)
+            raise
         except (InvalidClient, InvalidGrant):
             parts.count("failed", network_of(request))
             raise
-    except Reused as twice:
-        await _stopped(parts, event, twice.whose)
+    except Reused:
         raise
     except Exception as refused:
         app = await parts.registry.client(form.get("client_id", ""))
@@ -206,7 +208,13 @@ async def _told(parts: Parts, client: App | Provider, text: str) -> dict[str, An
         told["cnf"] = {"jkt" if kind == "jkt" else "x5t#S256": thumbprint}
     if grant.dossier:
         told["patient"] = await parts.patient_of(grant.dossier)
-    return told
+    user = await parts.fhir_user_of(grant.person, grant.dossier) if _names(grant) else ""
+    return told | ({"fhirUser": user} if user else {})
+
+
+def _names(grant: Grant) -> bool:
+    """Whether the app of a token was told who uses it."""
+    return "fhirUser" in grant.scope
 
 
 async def _subject(parts: Parts, grant: Grant) -> str:

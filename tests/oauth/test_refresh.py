@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pgo.errors import TooMany
 from pgo.registry import Account, App
 
 
@@ -90,6 +91,19 @@ async def test_a5_reuse_that_cannot_be_written_down_ends_it_all_the_same(world):
     second = (await world.refresh(first["refresh_token"])).json()
     world.pen_broken = True
     assert (await world.refresh(first["refresh_token"])).status_code == 503
+    assert not await world.works(second["access_token"])
+
+
+async def test_a5_reuse_is_told_however_often_a_network_failed(world):
+    told, first = await warned(world), await world.token()
+    second = (await world.refresh(first["refresh_token"])).json()
+
+    def count(*_):
+        raise TooMany("Asked too often.")
+
+    object.__setattr__(world.parts, "count", count)
+    assert (await world.refresh(first["refresh_token"])).status_code == 400
+    assert len(told) == 1
     assert not await world.works(second["access_token"])
 
 
@@ -257,6 +271,14 @@ async def test_a_resource_server_may_ask_about_every_token(world):
     assert told["sub"] == await world.parts.signing.subject("app", "mia")
     world.clock.later(seconds=301)
     assert (await introspect(world, first["access_token"])).json() == {"active": False}
+
+
+async def test_what_the_app_was_told_of_its_user_a_resource_server_is_told_too(world):
+    named = await world.token(scope="launch/patient patient/*.rs fhirUser")
+    told = (await introspect(world, named["access_token"])).json()
+    assert told["fhirUser"] == named["fhirUser"]
+    bare = await world.token(scope="launch/patient patient/*.rs")
+    assert "fhirUser" not in (await introspect(world, bare["access_token"])).json()
 
 
 async def test_o16_a_stranger_may_not_ask_and_a_system_only_about_its_own(world):
