@@ -128,8 +128,8 @@ class OwnPages:
 
         async def ended(_: Request, session: Session) -> Response:
             form = await self._form(request, session)
-            await self._on.parts.note("oauth.sign-out", person=session.person, detail="elsewhere")
             await self._on.sessions.end(session.person, form.get("sessie", ""))
+            await self._on.parts.note("oauth.sign-out", person=session.person, detail="elsewhere")
             return self._on.look.onward("sessions")
 
         return await self.within(request, "sessions", ended)
@@ -141,11 +141,11 @@ class OwnPages:
             form = await self._form(request, session)
             everywhere = form.get("waar") == "overal"
             detail = "everywhere" if everywhere else "here"
-            await self._on.parts.note("oauth.sign-out", person=session.person, detail=detail)
             sessions = self._on.sessions
             await sessions.end(session.person, session.id)
             if everywhere:
                 await sessions.end_all(session.person)
+            await self._on.parts.note("oauth.sign-out", person=session.person, detail=detail)
             page = await self._signed_out_page(request, session)
             await sessions.end_here(request, page)
             sessions.leave(page)

@@ -215,6 +215,15 @@ async def test_who_signs_out_here_is_shown_the_way_to_sign_out_at_the_provider(p
     assert "Ook uitloggen bij Good" in out.text
 
 
+@pytest.mark.parametrize("where", ["hier", "overal"])
+async def test_whoever_signs_out_is_out_even_when_that_cannot_be_written_down(people, where):
+    visitor = await people.signed_in()
+    page = await visitor.http.get("/oauth/sessions")
+    people.world.pen_broken = True
+    assert (await visitor.post("sign-out", page, waar=where)).status_code == 503
+    assert await people.session_of(visitor) is None
+
+
 async def test_whoever_signs_out_is_out_whatever_the_provider_does(people, monkeypatch):
     visitor = await people.signed_in()
 
