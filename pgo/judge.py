@@ -21,8 +21,9 @@ from typing import IO, Any, Final
 import orjson
 
 from pgo.fhir.added import Searches, searches
+from pgo.fhir.elements import Release
 from pgo.fhir.profiles import Profiles, profiles
-from pgo.judged import judge, told
+from pgo.judged import judge, told, work_out
 from pgo.pieces import Piece
 
 FRONT: Final = 12
@@ -80,11 +81,16 @@ def work(source: IO[bytes], out: IO[bytes]) -> None:
 def _answer(
     asked: dict[str, Any], texts: Sequence[bytes], known: Profiles, parameters: Searches
 ) -> bytes:
-    """One piece after another, each laid away as text at once: that keeps little in memory."""
+    """One step after another for all pieces: a processor is faster at the same work again."""
+    release: Release = asked["release"]
+    pieces = [Piece("", raw, xml) for xml, raw in zip(asked["xml"], texts, strict=True)]
+    found = [judge(release, piece, known) for piece in pieces]
+    for one in found:
+        work_out(release, one, parameters)
     rows: list[Any] = []
     kept: list[bytes] = []
-    for xml, raw in zip(asked["xml"], texts, strict=True):
-        row, more = told(judge(asked["release"], Piece("", raw, xml), known, parameters))
+    for one in found:
+        row, more = told(one)
         rows.append(row)
         kept += more
     return framed(rows, kept)

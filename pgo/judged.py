@@ -71,14 +71,8 @@ class Judged:
     ones: list[One] = field(default_factory=list)
 
 
-def judge(
-    release: Release, piece: Piece, profiles: Profiles, searches: Searches | None = None
-) -> Judged:
-    """What is in a piece, and whether each resource in it is good.
-
-    With `searches` what can be known of a good one beforehand is worked out too: worth it where
-    that does not keep whoever stores it waiting.
-    """
+def judge(release: Release, piece: Piece, profiles: Profiles) -> Judged:
+    """What is in a piece, and whether each resource in it is good."""
     try:
         tree = piece.tree(release)
     except PgoError as error:
@@ -98,11 +92,17 @@ def judge(
     else:
         words = "This Bundle is of no type that can be imported."
         found.issues = (Issue("value", words, "Bundle.type"),)
-    if searches is not None:
-        for one in found.ones:
-            if one.tree is not None:
-                one.known = _known(release, one.tree, searches[release])
     return found
+
+
+def work_out(release: Release, found: Judged, searches: Searches) -> None:
+    """Find what can be known of each good resource before it comes to its dossier.
+
+    Worth it where that does not keep whoever stores it waiting.
+    """
+    for one in found.ones:
+        if one.tree is not None:
+            one.known = _known(release, one.tree, searches[release])
 
 
 def _known(release: Release, tree: Tree, searches: Parameters) -> Known | None:

@@ -17,7 +17,7 @@ from pgo.erasing import ERASE, erase
 from pgo.errors import BadValue
 from pgo.fhir.elements import Release
 from pgo.house import House
-from pgo.importing import Report, bring_in
+from pgo.importing import Report, bring_in, undisturbed
 from pgo.judging import Judges, spare
 from pgo.office import (
     Office,
@@ -176,7 +176,7 @@ def import_(
         await must_exist(house, dossier)
         folders = (house.settings.profiles, house.settings.search_parameters)
         async with Judges(spare(), *folders) as judges:
-            with Progress(console=err, transient=True) as bar:
+            with undisturbed(), Progress(console=err, transient=True) as bar:
                 task = bar.add_task("import", total=None)
                 return await bring_in(
                     Office(house, dossier),
