@@ -152,7 +152,7 @@ def test_a_person_goes_all_the_way_by_keyboard(node, people, way):
         *(["Wij kennen u nog niet"] if provider else []),
         "Welk dossier?",
         "Mag Meekijk-app meekijken?",
-        "Mijn dossier",
+        "Wat wilt u doen?",
         "Mijn apps",
         *["U bent uitgelogd"] * (2 if provider else 1),
     ]
