@@ -26,7 +26,7 @@ from pgo.pieces import Piece
 
 MOST: Final = 3
 """More do not help: one process stores what they judge."""
-_UNDER_WAY: Final = 4
+_UNDER_WAY: Final = 8
 _BUFFER: Final = 1_000_000
 _LOST: Final = (
     "a process that checks resources ended by itself; what was committed stays, the rest was not"
