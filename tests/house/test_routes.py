@@ -6,8 +6,11 @@ import httpx2
 import pytest
 
 from pgo.app import build
+from pgo.fhir import endpoint, operations
 from pgo.fhir.address import read_address
 from pgo.keyfile import make_key
+from pgo.medmij.address import read_place
+from pgo.medmij.services import catalogue
 from pgo.settings import load
 
 OPEN = "open: says nothing about anybody"
@@ -103,22 +106,53 @@ FHIR = [
     ("GET", "/metadata", OPEN),
     ("GET", "/.well-known/smart-configuration", OPEN),
     ("POST", "", TOKEN),
+    ("GET", "/_history", TOKEN),
+    ("GET", "/$export", TOKEN),
+    ("POST", "/$export", TOKEN),
+    ("GET", "/$export/{job}", TOKEN),
+    ("DELETE", "/$export/{job}", TOKEN),
+    ("GET", "/$export/{job}/0", TOKEN),
+    ("GET", "/$mag", TOKEN),
+    ("GET", "/$meta", TOKEN),
     ("GET", "/$wie-keek", TOKEN),
+    ("GET", "/$wie-mag", TOKEN),
+    ("GET", "/MedicationRequest/$latest-stops", TOKEN),
     ("GET", "/Observation/$lastn", TOKEN),
+    ("GET", "/Observation/$meta", TOKEN),
+    ("GET", "/Patient/$export", TOKEN),
+    ("GET", "/Patient/1/$export", TOKEN),
     ("POST", "/Patient/$everything", TOKEN),
     ("GET", "/Patient/1/$everything", TOKEN),
+    ("POST", "/Patient/$summary", TOKEN),
     ("GET", "/Patient/1/$summary", TOKEN),
     ("GET", "/Observation/1/$meta", TOKEN),
     ("POST", "/Observation/$validate", TOKEN),
+    ("POST", "/Observation/1/$validate", TOKEN),
     ("GET", "/Observation", TOKEN),
     ("POST", "/Observation", TOKEN),
+    ("PUT", "/Observation", TOKEN),
+    ("PATCH", "/Observation", TOKEN),
+    ("DELETE", "/Observation", TOKEN),
     ("POST", "/Observation/_search", TOKEN),
+    ("GET", "/Observation/_history", TOKEN),
+    ("GET", "/Patient/1/Observation", TOKEN),
+    ("POST", "/Patient/1/Observation/_search", TOKEN),
     ("GET", "/Observation/1", TOKEN),
     ("PUT", "/Observation/1", TOKEN),
+    ("PATCH", "/Observation/1", TOKEN),
     ("DELETE", "/Observation/1", TOKEN),
     ("GET", "/Observation/1/_history", TOKEN),
     ("GET", "/Observation/1/_history/1", TOKEN),
 ]
+EXCHANGE = [
+    ("GET", "/metadata", OPEN),
+    ("GET", "/Observation", TOKEN),
+    ("POST", "/Observation/_search", TOKEN),
+    ("GET", "/Observation/1", TOKEN),
+    ("GET", "/Observation/$lastn", TOKEN),
+]
+BESIDE = ["/health/live", "/health/ready", "/metrics"]
+JOB = "0" * 32
 
 
 @pytest.fixture
@@ -190,18 +224,91 @@ async def test_a_page_of_somebody_sends_others_to_sign_in(http, route):
     assert answer.headers["location"].startswith("sign-in?next=")
 
 
+@pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == PERSON])
+async def test_a_step_of_nobody_shows_nothing_about_anybody(http, route):
+    method, _, path = route.partition(" ")
+    filled = f"{path.format(provider_name='x')}?flow={'f' * 43}"
+    asked = filled if method == "GET" else path
+    answer = await http.request(
+        method, asked, data={"flow": "f" * 43} if method == "POST" else None
+    )
+    assert answer.status_code in {303, 400, 403, 404}, answer.text
+    if answer.status_code == 303:
+        assert "sign-in?next=" in answer.headers["location"]
+    assert not [name for name in answer.headers if name == "set-cookie"]
+
+
+@pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == CLIENT])
+async def test_who_proves_nothing_gets_nothing(http, route):
+    method, _, path = route.partition(" ")
+    forms = [
+        {"grant_type": "client_credentials", "token": "x", "client_id": "nobody"},
+        {"grant_type": "authorization_code", "code": "x" * 43, "client_id": "nobody"},
+        {"grant_type": "refresh_token", "refresh_token": "x" * 43},
+    ]
+    for form in forms:
+        answer = await http.request(method, path, data=form)
+        assert (answer.status_code, answer.json()["error"]) in {
+            (400, "invalid_grant"), (401, "invalid_client"),
+        }, answer.text  # fmt: skip
+
+
+@pytest.mark.parametrize("route", [route for route, guard in ROUTES.items() if guard == OPEN])
+async def test_what_is_open_is_the_same_for_everybody(http, route):
+    method, _, path = route.partition(" ")
+    headers = {"Authorization": "Bearer x", "Cookie": "pgo-session=x; __Host-pgo-session=x"}
+    bare, dressed = [await http.request(method, path, headers=more) for more in ({}, headers)]
+    assert (bare.status_code, bare.content) == (dressed.status_code, dressed.content)
+    assert "set-cookie" not in bare.headers
+    nothing = path == "/oauth/error" or "{" in path  # of no fault, and no provider
+    assert bare.status_code == (404 if nothing else 200)
+
+
+@pytest.mark.parametrize("path", BESIDE)
+async def test_what_stands_beside_is_open_and_names_nobody(http, path):
+    answer = await http.get(path)
+    assert answer.status_code == 200
+    assert (await http.post(path)).status_code == 405
+
+
+async def test_any_other_address_is_none(http):
+    for path in ("/", "/fhir", "/fhir/r5/Patient", "/dossiers/x/y", "/oauth", "/health", "/x"):
+        assert (await http.get(path)).status_code in {401, 404}, path
+
+
 @pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/stu3", f"/dossiers/{'a' * 32}/fhir/r4"])
 @pytest.mark.parametrize(("method", "path", "guard"), FHIR)
 async def test_every_fhir_address_has_its_guard(http, base, method, path, guard):
-    answer = await http.request(method, base + path, content=b"{}" if method == "PUT" else None)
+    address = base + path.format(job=JOB)
+    answer = await http.request(method, address, content=b"{}" if method == "PUT" else None)
+    assert answer.status_code == (200 if guard == OPEN else 401)
+
+
+@pytest.mark.parametrize("service", sorted(catalogue().offered))
+@pytest.mark.parametrize(("method", "path", "guard"), EXCHANGE)
+async def test_every_exchange_address_has_its_guard(http, service, method, path, guard):
+    answer = await http.request(method, f"/medmij/{service}/fhir{path}")
     assert answer.status_code == (200 if guard == OPEN else 401)
 
 
 def test_every_fhir_interaction_is_in_the_snapshot():
-    found = {read_address(method, "/fhir/r4" + path).interaction for method, path, _ in FHIR}
-    known = {
-        *("capabilities", "smart", "bundle", "$wie-keek", "$lastn", "search-type", "create"),
-        *("read", "update", "delete", "history-instance", "vread"),
-        *("$everything", "$summary", "$meta", "$validate"),
+    found = {
+        read_address(method, "/fhir/r4" + path.format(job=JOB)).interaction
+        for method, path, _ in FHIR
     }
-    assert found == known
+    known = {*endpoint.offered(), *(one.name for one in operations.TABLE)}
+    known |= {"capabilities", "smart", "bundle", "history-system"}
+    assert found == known | {"$export-status", "$export-cancel", "$export-file"}
+
+
+def test_every_operation_is_in_the_snapshot_at_each_of_its_levels():
+    found = {
+        (at.interaction, "instance" if at.id else "type" if at.type else "system")
+        for at in (read_address(m, "/fhir/r4" + path.format(job=JOB)) for m, path, _ in FHIR)
+    }
+    assert {(one.name, level) for one in operations.TABLE for level in one.levels} <= found
+
+
+def test_every_exchange_interaction_is_in_the_snapshot():
+    found = {read_place(method, f"/medmij/48/fhir{path}").what for method, path, _ in EXCHANGE}
+    assert found == {"capabilities", "search-type", "read", "$lastn"}
