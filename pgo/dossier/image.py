@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 from typing import Any, Final, NamedTuple
+from weakref import finalize
 
 import orjson
 
@@ -79,6 +80,7 @@ class Image:
             ValueError: kept by another version of this program; rebuild from the log.
         """
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        finalize(self, self.db.close)  # an image lives as long as somebody looks at it
         tables.functions(self.db)
         if kept is not None:
             self.db.deserialize(kept)
