@@ -123,8 +123,10 @@ class Image:
         if delta.n != self.n + 1:
             raise ValueError("not the next commit")
         with self._transaction():
-            self._take_in(delta)
+            fresh = self._take_in(delta)
         self.n = delta.n
+        for row in fresh[-_GOT:]:  # most are looked at next
+            self._got[row.rel, row.type, row.id] = row
 
     @contextmanager
     def preview(self, delta: Delta) -> Iterator[None]:
@@ -151,37 +153,41 @@ class Image:
             raise
         self.db.execute("COMMIT")
 
-    def _take_in(self, delta: Delta) -> None:
+    def _take_in(self, delta: Delta) -> list[Row]:
+        """The newest versions that a commit made."""
         self._got.clear()
         self._rows.clear()
         who = orjson.dumps(delta.who).decode()
         self.db.execute("INSERT INTO log VALUES (?,?,?)", (delta.n, delta.at, who))
         for rule in delta.rules:
             self._rule(rule)
-        self._changes(delta)
+        fresh = self._changes(delta)
         for name, answer in delta.answers:
             self.db.execute("INSERT OR IGNORE INTO answer VALUES (?,?)", (name, answer))
         self._set("n", str(delta.n))
         if delta.rules:
             self.rules_n = delta.n
             self._set("rules_n", str(delta.n))
+        return fresh
 
-    def _changes(self, delta: Delta) -> None:
+    def _changes(self, delta: Delta) -> list[Row]:
         """All changes of a commit; the index rows of new resources go in together, at the end."""
         sealed = self.db.execute("SELECT 1 FROM rule WHERE kind='seal' LIMIT 1").fetchall()
         laid: tables.Rows = {}
+        fresh = []
         for change in delta.changes:
-            rid = self._change(delta, change, sealed=bool(sealed))
+            fresh.append(row := self._change(delta, change, sealed=bool(sealed)))
             if change.ver > 1:  # what was there goes out, also what this very commit put in
                 tables.put_in(self.db, laid)
                 laid.clear()
-                tables.remove(self.db, rid)
+                tables.remove(self.db, row.rid)
             if change.method != "DELETE":
-                tables.lay_out(rid, change.rows, laid)
+                tables.lay_out(row.rid, change.rows, laid)
         tables.put_in(self.db, laid)
+        return fresh
 
-    def _change(self, delta: Delta, change: Change, *, sealed: bool) -> int:
-        """One version, without its index rows; its rid. `sealed`: whether there are any seals."""
+    def _change(self, delta: Delta, change: Change, *, sealed: bool) -> Row:
+        """One version, without its index rows. `sealed`: whether there are any seals."""
         named = (change.rel, change.type, change.id)
         seal = self.rule("seal", "/".join(named)) if sealed else None
         facet = replace(change.facet, seals=(seal["label"],)) if seal else change.facet
@@ -206,7 +212,9 @@ class Image:
                 "INSERT OR REPLACE INTO ident VALUES (?,?,?,?,?,?)",
                 [(facet.org, change.rel, change.type, *ident, rid) for ident in change.idents],
             )
-        return rid
+        rel, type_, id_ = named
+        at, day, digest = delta.at, change.day, change.digest
+        return Row(rid, rel, type_, id_, change.ver, at, fid, day, live, body, digest)
 
     def reindex(self, row: Row, rows: dict[str, list[Any]], made: str) -> None:
         """Other index rows for a resource that itself stays as it is; `made` as in a Change."""

@@ -31,6 +31,7 @@ _SPACES: Final = re.compile(r"[ \t\r\n]")
 
 _LARGEST: Final = 2**31 - 1
 _LOWEST: Final = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
+_HARMLESS: Final = ("http:", "https:", "urn:")  # the most there are
 _RUNS: Final = frozenset(
     {
         *("javascript", "vbscript", "livescript", "data", "blob", "file", "filesystem"),
@@ -51,6 +52,8 @@ def fault(type_: str, value: Any) -> str:
 
 def opens_by_itself(uri: str) -> bool:
     """Whether a URI is of a kind that runs or embeds something, such as javascript: or data:."""
+    if uri.startswith(_HARMLESS):
+        return False
     scheme = _SCHEME.match(uri)
     return scheme is not None and scheme[1].lower() in _RUNS
 

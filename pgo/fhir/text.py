@@ -143,7 +143,7 @@ def fragment(lexeme: str) -> orjson.Fragment:
 def plain(tree: Any) -> Any:
     """A copy of a tree with `int` and `Decimal` in place of the number lexemes."""
     if type(tree) is dict:
-        return {key: plain(value) for key, value in tree.items()}
+        return {k: value if type(value) is str else plain(value) for k, value in tree.items()}
     if type(tree) is list:
         return [plain(value) for value in tree]
     if type(tree) is orjson.Fragment:
