@@ -221,6 +221,8 @@ def _told(lead: str, text: str) -> list[str]:
         room = _MOST - len(lead.split())
         said.append(f"{lead} {' '.join(left[:room])}")
         left, lead = left[room:], "En verder:"
+        if left[:1] == ["en"]:
+            left = left[1:]
     return [one if one.endswith((".", "…")) else f"{one}." for one in said]
 
 
@@ -308,7 +310,8 @@ def _permissions(entry: Entry, whose: _Reader) -> list[str]:
     if not entry.reason.startswith(_BY_GRANT):
         return []
     grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
-    return [_either(whose.titles.get(grant, ""), grant).rstrip(".") for grant in grants]
+    named = [clean(whose.titles.get(grant, ""), 300) or clean(grant) for grant in grants]
+    return [name.rstrip(".") for name in named]
 
 
 def _means(entry: Entry) -> str:

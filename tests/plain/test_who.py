@@ -189,6 +189,17 @@ def test_a_grant_whose_name_is_a_sentence_ends_with_one_point(easy):
     assert ".." not in one.text
 
 
+def test_a_long_permission_is_told_whole_and_goes_on_without_a_second_and():
+    name = (
+        "De Linde mag de eigen gegevens bij u neerzetten en bijwerken. Tot 1 mei, elke week."
+    )
+    by = replace(READ, reason="TOESTEMMING:g-1", grants=("g-1",))
+    (one,) = tell(by, easy=True, titles={"g-1": name})
+    assert "En verder: bijwerken." in one.text
+    assert "elke week." in one.text
+    assert "…" not in one.text
+
+
 def test_a_search_that_found_nothing_is_told_as_a_search():
     search = replace(READ, interaction="search-type", resources=(), categories=())
     told = text(search)
