@@ -10,13 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pgo.consent import reading
 from pgo.consent.decide import decide
 from pgo.consent.fields import flag, mapping, rows, text, words
 from pgo.consent.model import Decision, World
 from pgo.errors import BadValue, PgoError
+
+_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,17 @@ def _found(decision: Decision) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return "+".join(value) if isinstance(value, list) else str(value)
+    return _printable("+".join(value) if isinstance(value, list) else str(value))
 
 
 def _name(case: Any, place: str) -> str:
     name = case.get("id") if isinstance(case, dict) else None
-    return str(name) if isinstance(name, str | int) else place
+    return _printable(str(name)) if isinstance(name, str | int) else place
+
+
+def _printable(words: str) -> str:
+    """The words without half characters, which no screen and no file takes."""
+    return words.encode("utf-8", "replace").decode("utf-8")
 
 
 def _said(error: PgoError) -> str:
@@ -109,7 +116,8 @@ def _said(error: PgoError) -> str:
 def run(path: Path | str) -> tuple[list[str], int, int]:
     """Check the table in a file: its lines (the closing one last), how many passed and failed."""
     try:
-        table = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once)
+        raw = Path(path).read_text(encoding="utf-8")
+        table = json.loads(raw, object_pairs_hook=_once, parse_int=_whole)
     except (OSError, ValueError, RecursionError) as error:
         report = Report((f"{Path(path).name}: {_unreadable(error)}",), 0, 1)
     else:
@@ -123,6 +131,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a member stands twice in one object")
     return found
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError("a number has too many digits")
+    return int(digits)
 
 
 def _unreadable(error: Exception) -> str:

@@ -176,6 +176,8 @@ def test_grants_that_counted_as_a_deny_are_told_apart():
         ("{", "t.json: not JSON, line 1 column 2"),
         ('{"a": 1, "a": 2}', "t.json: a member stands twice in one object"),
         ("[" * 100_000, "t.json: nested too deeply"),
+        ("[" + "9" * 5_000 + "]", "t.json: a number has too many digits"),
+        ('{"cases": [{"id": "\\ud800", "permit": 1}]}', "?: world: not an object"),
     ],
 )
 def test_a_file_that_is_no_json_is_a_failure(tmp_path, text, line):
