@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -279,3 +280,11 @@ def test_whoever_interrupts_a_command_leaves_nobody_behind(tmp_path, sign):
     while any(about(pid, "cmdline") for pid in found):
         assert time.monotonic() < until + PATIENCE
         time.sleep(0.01)
+
+
+def test_an_import_leaves_the_collector_of_garbage_as_it_was():
+    before = gc.get_threshold()
+    with importing.undisturbed():
+        assert gc.get_freeze_count()
+        assert gc.get_threshold() > before
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
