@@ -30,6 +30,8 @@ FRONT: Final = 12
 _HEAD: Final = 4
 _PIPE: Final = 1_000_000
 _GARBAGE: Final = 50_000
+_LARGE: Final = 1_000_000
+"""Of a Bundle of so many bytes, all that can be known at once takes too much memory."""
 
 
 def framed(value: Any, texts: Sequence[bytes] = ()) -> bytes:
@@ -85,8 +87,9 @@ def _answer(
     release: Release = asked["release"]
     pieces = [Piece("", raw, xml) for xml, raw in zip(asked["xml"], texts, strict=True)]
     found = [judge(release, piece, known) for piece in pieces]
-    for one in found:
-        work_out(release, one, parameters)
+    for piece, one in zip(pieces, found, strict=True):
+        if len(piece.raw) < _LARGE:
+            work_out(release, one, parameters)
     rows: list[Any] = []
     kept: list[bytes] = []
     for one in found:
