@@ -61,7 +61,12 @@ class Signing:
             return {}
 
     async def published(self) -> dict[str, Any]:
-        """The public keys (RFC 7517): in use, and replaced while tokens of theirs may live."""
+        """The public keys (RFC 7517): in use, and replaced while tokens of theirs may live.
+
+        They are made when there are none, so that no app ever keeps an empty set.
+        """
+        for alg in ALGORITHMS.values():
+            await self._current(alg)
         kept = [key for key in await self._all() if self._live(key)]
         return {"keys": [_public(key) for key in kept]}
 

@@ -174,15 +174,10 @@ class Tokens:
         """
         grant = await self._spend("code", code)
         until = grant.until or self.now() + self.lifetimes.refresh
-        if grant.expires <= self.now() or not await self._begun(grant, until):
+        joins = grant.until > 0
+        if grant.expires <= self.now() or (joins and not await self.alive(grant.family)):
             raise InvalidGrant(_GRANT_ENDED)
         return replace(grant, until=until)
-
-    async def _begun(self, grant: Grant, until: int) -> bool:
-        """Whether the family of a code lives: the one it joins, or its own, which begins now."""
-        if grant.until:
-            return await self.alive(grant.family)
-        return await self._store.put("family", grant.family, _LIVE, until, fresh=True)
 
     async def issue(
         self, grant: Grant, *, refresh: Grant | None = None, texts: tuple[str, str] = ("", "")
@@ -326,6 +321,10 @@ class Tokens:
         if grant is None:
             await self._end_spent(space, text)
             raise InvalidGrant(_GRANT_ENDED)
+        if space == "code" and not grant.until:
+            # The family begins before the taking: who comes second ends one that is there.
+            until = self.now() + self.lifetimes.refresh
+            await self._store.put("family", grant.family, _LIVE, until, fresh=True)
         if not await self._taken(space, text, grant):
             await self.end_spent(space, grant)
             raise InvalidGrant(_GRANT_ENDED)

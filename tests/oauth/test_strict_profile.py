@@ -353,6 +353,13 @@ async def test_o27_when_a_key_leaked_its_tokens_are_refused_at_once(world):
         jwt.decode(old, await keys_of(world), algorithms=["ES256"])
 
 
+async def test_keys_are_published_before_the_first_id_token(world):
+    keys = (await world.http.get("/oauth/jwks")).json()["keys"]
+    assert {key["alg"] for key in keys} == {"RS256", "ES256"}
+    token = (await world.strict_token(scope=OPENID))["id_token"]
+    jwt.decode(token, KeySet.import_key_set({"keys": keys}), algorithms=["ES256"])
+
+
 async def test_published_keys_are_public(world):
     await world.strict_token(scope=OPENID)
     for key in (await world.http.get("/oauth/jwks")).json()["keys"]:
