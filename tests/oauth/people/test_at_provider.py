@@ -224,7 +224,7 @@ async def test_a_provider_that_is_gone_is_asked_again_after_a_while_only(people)
 
 async def test_a_silent_provider_is_waited_for_once_and_others_go_on(people):
     quick = [
-        replace(one, patience=0.3) if one.name == "silent" else one for one in people.ways.providers
+        replace(one, patience=2.0) if one.name == "silent" else one for one in people.ways.providers
     ]
     people.ways = replace(people.ways, providers=tuple(quick))
     visitor = people.visitor()
