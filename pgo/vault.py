@@ -60,8 +60,7 @@ class Vault(Matching):
             row = self._permitted(call, decision, found)
             if not row.live:
                 raise Gone("this resource was deleted")
-            shown = await self._show(call, [row])
-        return shown[0]
+            return await self._shown(call, verdict, row)
 
     async def vread(self, rel: str, type_: str, id_: str, ver: int) -> Found:
         """One version; what the caller may see is decided for that version and for the newest."""
@@ -74,8 +73,7 @@ class Vault(Matching):
                 raise NotFound("not found")
             if row.method == "DELETE":
                 raise Gone("this version is a deletion")
-            found = await self._show(call, [row])
-        return found[0]
+            return await self._shown(call, verdict, row)
 
     async def history(self, rel: str, type_: str, id_: str, span: Span, asked: str) -> Page:
         """Versions, newest first: of one resource, of a type, or ("", "") of the whole dossier.
@@ -278,6 +276,13 @@ class Vault(Matching):
                 call.because(verdict.row(row))
         else:
             call.because(verdict.decide("lezen", PATIENT))
+
+    async def _shown(self, call: Call, verdict: Verdict, row: Row) -> Found:
+        """One version as the caller may see it; most of what is asked is this."""
+        facet = self.dossier.image.facets[row.facet]
+        call.touched(f"{row.type}/{row.id}@{row.ver}", facet)
+        raw = await self.dossier.text(row)
+        return Found(row, as_seen(verdict, row, raw, facet) if _needs_care(facet) else raw)
 
     async def _show(
         self, call: Call, rows: Sequence[Row], included: Sequence[Row] = ()

@@ -18,6 +18,7 @@ from pgo.dossier import asked, cutting
 from pgo.dossier.asked import Asked
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
+from pgo.dossier.places import body_place, commit_place, image_place
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
 from pgo.errors import Incident, NotFound, PgoError
 from pgo.fhir import added, index, large, text
@@ -131,7 +132,7 @@ class Dossier:
             self.image.reindex(row, made, self._marks[row.rel])
 
     def _delta(self, commit: Commit) -> Delta:
-        return Delta.decode(self.keys.box.open(_commit_place(self.client, commit.n), commit.sealed))
+        return Delta.decode(self.keys.box.open(commit_place(self.client, commit.n), commit.sealed))
 
     async def deltas(self, after: int, limit: int = _REPLAY) -> list[Delta]:
         """What the commits after `after` said, in order; at most `limit`."""
@@ -146,6 +147,16 @@ class Dossier:
         return asked.places(self.asked, self.image, sql, args, name)
 
     # --- texts ---------------------------------------------------------------------------------
+
+    async def text(self, row: Row) -> bytes:
+        """The resource text of one version, as in `texts`.
+
+        Raises:
+            Incident: the body is not there, or does not open.
+        """
+        found = await self._store.bodies(self.client, [row.body] if row.body else [])
+        raw = self._opened((row,), found)[0]
+        return large.bare(release_of(row), raw) if row.type == large.BINARY else raw
 
     async def texts(self, rows: Sequence[Row]) -> list[bytes]:
         """The resource texts of these versions, in order; one round trip.
@@ -167,7 +178,7 @@ class Dossier:
             sealed = [found[row.body or b""] for row in rows]
         except KeyError:
             raise Incident("a stored text is missing") from None
-        places = [_body_place(self.client, row) for row in rows]
+        places = [body_place(self.client, row) for row in rows]
         return self.keys.box.open_each(zip(places, sealed, strict=True))
 
     async def document(self, row: Row) -> tuple[Large | None, bytes]:
@@ -220,7 +231,7 @@ class Dossier:
 
     def seal_body(self, change: Change, text: bytes) -> tuple[str, bytes]:
         """A fresh body id (hex) and the sealed text of a change."""
-        place = _body_place(self.client, change)
+        place = body_place(self.client, change)
         return os.urandom(16).hex(), self.keys.box.seal(place, text)
 
     async def commit(self, delta: Delta, bodies: dict[bytes, bytes], make_line: MakeLine) -> Line:
@@ -231,7 +242,7 @@ class Dossier:
         """
         if bodies:
             await self._store.keep_bodies(self.client, bodies)
-        place = _commit_place(self.client, delta.n)
+        place = commit_place(self.client, delta.n)
         sealed = self.keys.box.seal(place, delta.encode())
         line = make_line(delta.n, await self._last_line(delta.n - 1))
         named = tuple(
@@ -265,7 +276,7 @@ class Dossier:
     def _seal_image(self, n: int, plain: bytes) -> list[bytes]:
         parts = [plain[at : at + _CHUNK] for at in range(0, len(plain), _CHUNK)]
         return [
-            self.keys.box.seal(_image_place(self.client, n, i, len(parts)), part)
+            self.keys.box.seal(image_place(self.client, n, i, len(parts)), part)
             for i, part in enumerate(parts)
         ]
 
@@ -378,7 +389,7 @@ def _opened_image(
     n, chunks = kept
     try:
         parts = [
-            keys.box.open(_image_place(client, n, i, len(chunks)), chunk)
+            keys.box.open(image_place(client, n, i, len(chunks)), chunk)
             for i, chunk in enumerate(chunks)
         ]
         image = Image(b"".join(parts))
@@ -386,15 +397,3 @@ def _opened_image(
         _log.warning("a kept image does not open; it is made again from the log")
         return None
     return image if image.n == n else None
-
-
-def _body_place(client: str, of: Row | Change) -> bytes:
-    return f"pgo1|body|{client}|{of.rel}|{of.type}|{of.id}|{of.ver}".encode()
-
-
-def _commit_place(client: str, n: int) -> bytes:
-    return f"pgo1|commit|{client}|{n}".encode()
-
-
-def _image_place(client: str, n: int, index: int, count: int) -> bytes:
-    return f"pgo1|image|{client}|{n}|{index}|{count}".encode()
