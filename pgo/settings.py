@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     )
     erased_list: Path = Field(
         Path("var/pgo.erased"),
-        description="File, apart from the data, of erased dossiers: restored ones are erased again.",
+        description="File, apart from the data, of erased dossiers; they stay erased.",
     )
     strict: bool = Field(
         False, description="Refuse every setting that is only safe in development."
