@@ -73,21 +73,23 @@ class Call:
 
     def line(self, *, outcome: int = OK, status: int = 200) -> dict[str, Any]:
         """The line as it stands: the fields of an `Entry` by name."""
-        return {
+        said: dict[str, Any] = {
             "at": self.at,
             "interaction": self.interaction,
             "outcome": outcome,
             "status": status,
             **who(self.caller),
-            "grants": tuple(self._grants),
-            "obligations": tuple(self._obligations),
-            "reason": ",".join(self._reasons),
-            "resources": tuple(self._resources),
-            "total": len(self._resources),
-            "categories": tuple(sorted(self._categories.items())),
-            "labels": tuple(sorted(self._labels)),
-            **self.said,
         }
+        if self._reasons:
+            said["grants"] = tuple(self._grants)
+            said["obligations"] = tuple(self._obligations)
+            said["reason"] = ",".join(self._reasons)
+        if self._resources:
+            said["resources"], said["total"] = tuple(self._resources), len(self._resources)
+            said["categories"] = tuple(sorted(self._categories.items()))
+            said["labels"] = tuple(sorted(self._labels))
+        said.update(self.said)
+        return said
 
     def failed(self, fault: BaseException) -> dict[str, Any]:
         """The line of a call that ended with an error; nothing was shown, so nothing is listed."""

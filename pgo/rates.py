@@ -157,7 +157,7 @@ class Rates:
         Raises:
             TooMany: as `require`.
         """
-        places = [(*self._place(f"{limit.name}\0{who}"), limit) for limit, who in asked]
+        places = [(*self._place(limit.name + "\0" + who), limit) for limit, who in asked]
         with self._threads:
             mine = self._lock(_HEAD, _SIZE - _HEAD)
             try:

@@ -18,7 +18,7 @@ from pgo.dossier import asked, cutting
 from pgo.dossier.asked import Asked
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Change, Delta
-from pgo.dossier.places import body_place, commit_place, image_place
+from pgo.dossier.places import body_place, commit_place, image_place, opened_image
 from pgo.dossier.seal import SEALING, DossierKeys, Keys
 from pgo.errors import Incident, NotFound, PgoError
 from pgo.fhir import added, index, large, text
@@ -70,6 +70,7 @@ class Dossier:
         self._replaying = asyncio.Lock()
         self._marks = {rel: one.mark for rel, one in searches.items()}
         self.outdated = True
+        self.mark: int | None = None
 
     def weight(self) -> int:
         """Bytes of memory it takes: its image, and what is remembered beside it."""
@@ -318,7 +319,10 @@ class Dossiers:
             self._weigh_in = 0
         self._open[client] = dossier
         self._open.move_to_end(client)
-        await dossier.refresh()
+        mark = self.store.mark()
+        if mark is None or mark != dossier.mark:
+            await dossier.refresh()
+            dossier.mark = mark
         if dossier.outdated and await dossier.reindex():
             dossier.kept_n = -self._image_every
         self.settle(dossier)
@@ -335,7 +339,7 @@ class Dossiers:
 
     async def _load(self, client: str, keys: DossierKeys) -> Dossier:
         kept = await self.store.image(client)
-        image = _opened_image(client, keys, kept) if kept else None
+        image = opened_image(client, keys, kept) if kept else None
         return Dossier(client, self.store, keys, image or Image(), self.searches, self._issuer)
 
     def _make_room(self) -> None:
@@ -381,19 +385,3 @@ class Dossiers:
 def release_of(row: Row) -> Release:
     """The FHIR release of a row."""
     return "stu3" if row.rel == "stu3" else "r4"
-
-
-def _opened_image(
-    client: str, keys: DossierKeys, kept: tuple[int, tuple[bytes, ...]]
-) -> Image | None:
-    n, chunks = kept
-    try:
-        parts = [
-            keys.box.open(image_place(client, n, i, len(chunks)), chunk)
-            for i, chunk in enumerate(chunks)
-        ]
-        image = Image(b"".join(parts))
-    except (Incident, ValueError):
-        _log.warning("a kept image does not open; it is made again from the log")
-        return None
-    return image if image.n == n else None
