@@ -190,9 +190,7 @@ def test_a_grant_whose_name_is_a_sentence_ends_with_one_point(easy):
 
 
 def test_a_long_permission_is_told_whole_and_goes_on_without_a_second_and():
-    name = (
-        "De Linde mag de eigen gegevens bij u neerzetten en bijwerken. Tot 1 mei, elke week."
-    )
+    name = "De Linde mag de eigen gegevens bij u neerzetten en bijwerken. Tot 1 mei, elke week."
     by = replace(READ, reason="TOESTEMMING:g-1", grants=("g-1",))
     (one,) = tell(by, easy=True, titles={"g-1": name})
     assert "En verder: bijwerken." in one.text
