@@ -14,6 +14,7 @@ room for 500,000 proofs, so for 7,500 a second of all workers together.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
@@ -38,7 +39,7 @@ _ROW: Final = _SLOTS.size
 _HEAD: Final = struct.Struct("<16sqq32s")
 _MAGIC: Final = b"pgo proofs 1".ljust(16)
 SIZE: Final = _HEAD.size + ROWS * _ROW
-_TRIES: Final = 2_000
+_TRIES, _AT_ONCE = 1_000, 20
 _SAME_START: Final = 2
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 _TAKEN: Final = "Proofs cannot be remembered now; try again."
@@ -203,7 +204,7 @@ class _Table:
         place, tag = struct.unpack("<QQ", digest)
         row = _HEAD.size + place % ROWS * _ROW
         try:
-            self._lock(row)
+            await self._lock(row)
             try:
                 return self._noted(row, tag or 1, now, until)
             finally:
@@ -223,17 +224,19 @@ class _Table:
         os.pwrite(self.file, _SLOT.pack(tag, until), at)
         return True
 
-    def _lock(self, row: int) -> None:
+    async def _lock(self, row: int) -> None:
         """Hold a row against other processes; in this one nothing comes between.
+
+        A holder may be waiting for its turn on a busy machine, so a second is waited at most.
 
         Raises:
             BlockingIOError: somebody else would not let go.
         """
-        for _ in range(_TRIES):
+        for tries in range(_TRIES):
             try:
                 fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, _ROW, row)
             except BlockingIOError:
-                os.sched_yield()
+                await asyncio.sleep(0 if tries < _AT_ONCE else 0.001)
             else:
                 return
         raise BlockingIOError

@@ -18,6 +18,7 @@ import asyncio
 import errno
 import fcntl
 import logging
+import mmap
 import os
 import struct
 from collections import OrderedDict
@@ -95,6 +96,7 @@ class Daybook:
         self._trail, self._locks, self._move = trail, locks, move
         self._path = Path(f"{trail}-day-{os.urandom(8).hex()}")
         self._file = -1
+        self._buffer = mmap.mmap(-1, HALF)
         self._quick = 0
         self._doubtful = not hasattr(fcntl, "F_OFD_SETLK")  # the locks say nothing in a process
         self._halves = (_Half(0), _Half(HALF))
@@ -176,7 +178,8 @@ class Daybook:
         nothing is ever written over it: what is there is moved, and the file is used no more.
         """
         try:
-            _write(self._file, piece, half.start + half.end)
+            self._buffer[: len(piece)] = piece  # in memory that begins with a page
+            _write(self._file, memoryview(self._buffer)[: len(piece)], half.start + half.end)
         except OSError as error:
             self._doubtful = True
             raise translated(error, self._trail) from error
@@ -196,10 +199,20 @@ class Daybook:
             self._file = os.open(self._path, flags, 0o600)
             _write(self._file, bytes(2 * HALF), 0)
             settle(self._path.parent)
+            self._past_the_cache()
         except OSError:
             self._doubtful = True
             return False
         return True
+
+    def _past_the_cache(self) -> None:
+        """Write straight to the disk, where the file system can: nobody reads these pages soon."""
+        try:
+            direct = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_DSYNC | os.O_DIRECT)
+        except OSError:
+            return
+        os.close(self._file)
+        self._file = direct
 
     # --- moving --------------------------------------------------------------------------------
 
@@ -241,7 +254,8 @@ class Daybook:
     async def _into_table(self, half: _Half) -> None:
         lines = half.lines
         if self._doubtful:
-            lines = list(_lines_of(os.pread(self._file, HALF, half.start)))
+            data = self._path.read_bytes()[half.start : half.start + HALF]
+            lines = list(_lines_of(data))
         for start in range(0, len(lines), _AT_ONCE):
             await self._move(lines[start : start + _AT_ONCE])
         half.clear()
@@ -347,7 +361,7 @@ def _lines_of(half: bytes) -> Iterator[Line]:
         at = _in_blocks(at + length)
 
 
-def _write(file: int, data: bytes, at: int) -> None:
+def _write(file: int, data: bytes | memoryview, at: int) -> None:
     if os.pwrite(file, data, at) != len(data):
         raise OSError(errno.ENOSPC, "not written whole")
 

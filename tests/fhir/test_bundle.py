@@ -113,7 +113,7 @@ INSIDE = st.recursive(
 
 @examples(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(["id", "reference", "x", "contained"]), INSIDE, max_size=3))
-def test_a_resource_without_anything_to_resolve_stays_the_very_same(inside):
+def test_a_resource_is_the_same_whether_it_is_looked_through_or_not(inside):
     tree = {"resourceType": "Basic", **inside}
 
     def outcome(names):
@@ -124,4 +124,10 @@ def test_a_resource_without_anything_to_resolve_stays_the_very_same(inside):
 
     found, looked_through = outcome({}), outcome({"Goal/nobody": "Goal/g"})
     assert found == looked_through
-    assert (found is tree) == (looked_through == tree)
+
+
+def test_a_resource_without_anything_to_resolve_is_not_copied():
+    tree = {"resourceType": "Basic", "id": "b", "code": {"text": "x"}, "subject": {"display": "y"}}
+    assert resolve(tree, {}, "Patient/own", "Basic") is tree
+    tree["subject"] = {"reference": "Patient?identifier=x"}
+    assert resolve(tree, {}, "Patient/own", "Basic")["subject"] == {"reference": "Patient/own"}

@@ -168,6 +168,7 @@ def start(folder: Path, *, workers: int = 1, **more: str) -> Served:
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("PGO_")},
         "PGO_STORE": f"sqlite:///{folder}/pgo.db",
+        "PGO_ERASED_LIST": f"{folder}/apart/erased",
         "PGO_KEY_FILE": str(folder / "pgo.key"),
         "PGO_PORT": str(port),
         "PGO_ISSUER": f"http://127.0.0.1:{port}",
