@@ -207,12 +207,15 @@ class Daybook:
 
     def _past_the_cache(self) -> None:
         """Write straight to the disk, where the file system can: nobody reads these pages soon."""
-        try:
+        with suppress(OSError):
             direct = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_DSYNC | os.O_DIRECT)
-        except OSError:
-            return
-        os.close(self._file)
-        self._file = direct
+            try:
+                _write(direct, memoryview(self._buffer)[:BLOCK], 0)  # zeros, as all is till now
+            except OSError:
+                os.close(direct)
+                raise
+            os.close(self._file)
+            self._file = direct
 
     # --- moving --------------------------------------------------------------------------------
 
