@@ -43,7 +43,6 @@ def pgo(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("PGO_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/data/pgo.db")
-    monkeypatch.setenv("PGO_ERASED_LIST", f"{tmp_path}/apart/erased")
     monkeypatch.setenv("PGO_KEY_FILE", str(tmp_path / "keys" / "pgo.key"))
     for console in (frame.out, frame.err):
         monkeypatch.setattr(console, "width", 100)

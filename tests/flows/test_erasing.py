@@ -18,7 +18,7 @@ MEDIA = {"Content-Type": "application/fhir+json"}
 WHY = "verzoek van de familie, brief 12"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("mongodb", marks=pytest.mark.long)])
 def on(request, launch, tmp_path_factory):
     """A server with two workers of these tests alone, on each kind of store."""
     folder = tmp_path_factory.mktemp("erased")
@@ -74,6 +74,7 @@ def test_an_erased_dossier_is_gone_at_once_and_its_trail_is_not(on):
     on.inside(left)
 
 
+@pytest.mark.long
 def test_other_dossiers_do_not_notice(on):
     with on.client("p-samira", "noud") as samira:
         before = samira.get("CarePlan").json()["total"]
@@ -105,6 +106,7 @@ def test_small_rows_of_messages_go_along(on):
     on.inside(work)
 
 
+@pytest.mark.long
 def test_a_restored_copy_does_not_revive_it(own_server, tmp_path):
     served = own_server
     served.environment["PGO_ERASED_LIST"] = str(tmp_path / "apart" / "erased")

@@ -360,6 +360,7 @@ def run(folder, *arguments):
     return subprocess.run(command, env=kept | settings, capture_output=True, check=False)
 
 
+@pytest.mark.long
 def test_what_is_exported_comes_into_an_empty_store_as_it_was(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
@@ -394,6 +395,7 @@ def texts(file):
     return found
 
 
+@pytest.mark.long
 def test_how_an_import_ends_tells_a_script_what_came_of_it(tmp_path):
     client = json.loads(run(tmp_path, "dossier", "create", "--json").stdout)["dossier"]
     good, bad = write(tmp_path / "p.json", PATIENT), write(tmp_path / "bad.json", b"{")

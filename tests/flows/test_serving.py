@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 
+@pytest.mark.long
 def test_what_is_chosen_on_the_command_line_holds_for_every_worker(launch, tmp_path, free):
     served = launch(tmp_path, workers=1)
     environment = served.environment | {"PGO_STORE": f"sqlite:///{tmp_path}/other.db"}
