@@ -362,8 +362,7 @@ def _prepared(path: Path, mountinfo: Path) -> LockFile:
             with locks.held(0, PATIENCE):
                 for part, schema in SCHEMAS.items():
                     prepare(Path(f"{path}{part}"), schema)
-            with locks.held(3, PATIENCE):
-                adopt(Path(f"{path}-trail"), locks)
+            adopt(Path(f"{path}-trail"), locks, partial(locks.held, 3, PATIENCE))
             undo.pop_all()
     except (OSError, sqlite3.Error) as error:
         raise errors.Unavailable("The store's files cannot be used (PGO_STORE).") from error

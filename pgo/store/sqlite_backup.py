@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from pgo import errors
+from pgo.store.sqlite_daybook import daybooks
 from pgo.store.sqlite_files import SCHEMAS, VERSION, connect, settle
 from pgo.store.sqlite_writer import translated
 
 KEYS: Final = "-keys"
 COPIED: Final = ("-trail", "", KEYS)
 """Ends of names of the files that are copied, in the order they are copied in."""
-_DAYS: Final = "-trail-day-"
 _PAGES: Final = 256  # copied before somebody is told how far it is
 
 Told = Callable[[int, int], None]
@@ -39,7 +39,7 @@ def names(path: Path) -> Iterator[Path]:
     """Every file of this store that is there."""
     for end in SCHEMAS:
         yield from (found for found in [Path(f"{path}{end}")] if found.exists())
-    yield from sorted(path.parent.glob(f"{path.name}{_DAYS}*"))
+    yield from daybooks(Path(f"{path}-trail"))
 
 
 def copy(path: Path, data: Path, keys: Path, told: Told) -> None:
@@ -48,7 +48,7 @@ def copy(path: Path, data: Path, keys: Path, told: Told) -> None:
     Raises:
         errors.Unavailable, errors.NoSpace: it cannot be read or written.
     """
-    for day in sorted(path.parent.glob(f"{path.name}{_DAYS}*")):
+    for day in daybooks(Path(f"{path}-trail")):
         try:
             whole = day.read_bytes()  # at once: what is moved meanwhile is in the trail's copy
         except FileNotFoundError:  # all of it was moved

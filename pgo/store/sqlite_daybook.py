@@ -308,7 +308,7 @@ def written(trail: Path, client: str, since: int, until: int) -> dict[str, list[
     Read this before the table: then a line that is moved meanwhile is found twice, never not.
     """
     found: dict[str, list[Line]] = {}
-    for path in _daybooks(trail):
+    for path in daybooks(trail):
         for line in _lines_in(path):
             if line.client == client and since <= line.at < until:
                 found.setdefault(line.writer, []).append(line)
@@ -321,7 +321,7 @@ def adopted(trail: Path, locks: LockFile, move: Callable[[Sequence[Line]], None]
     What does not fit the table, because something else has its place there, stays to be read.
     """
     total = 0
-    for path in _daybooks(trail):
+    for path in daybooks(trail):
         place = place_of(path.name)
         if not locks.try_(place):
             continue
@@ -338,7 +338,8 @@ def adopted(trail: Path, locks: LockFile, move: Callable[[Sequence[Line]], None]
     return total
 
 
-def _daybooks(trail: Path) -> list[Path]:
+def daybooks(trail: Path) -> list[Path]:
+    """The daybooks that are beside the file of the table, of processes that live or died."""
     return sorted(trail.parent.glob(f"{trail.name}-day-*"))
 
 

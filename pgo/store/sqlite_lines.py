@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 
@@ -75,20 +74,22 @@ class Lines:
         await asyncio.to_thread(self._table.close)
 
 
-def adopt(trail: Path, locks: LockFile) -> None:
-    """Put the lines into the table that processes have left that died.
+def adopt(trail: Path, locks: LockFile, alone: Callable[[], AbstractContextManager[None]]) -> None:
+    """Put the lines into the table that processes have left that died; mostly there are none.
+
+    `alone` gives a context in which no other process writes to the table.
 
     Raises:
         sqlite3.Error: the table does not take them; they stay where they are.
     """
-    with closing(connect(trail)) as connection:
-        adopted(trail, locks, partial(_note, connection))
 
+    def move(lines: Sequence[Line]) -> None:
+        with alone(), closing(connect(trail)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            acts.note(connection, lines)
+            connection.execute("COMMIT")
 
-def _note(connection: sqlite3.Connection, lines: Sequence[Line]) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    acts.note(connection, lines)
-    connection.execute("COMMIT")
+    adopted(trail, locks, move)
 
 
 def _page(rows: list[Line], waiting: Sequence[Line], after: int) -> list[Line]:
