@@ -156,8 +156,7 @@ class Dossier:
             Incident: the body is not there, or does not open.
         """
         found = await self._store.bodies(self.client, [row.body] if row.body else [])
-        raw = self._opened((row,), found)[0]
-        return large.bare(release_of(row), raw) if row.type == large.BINARY else raw
+        return _bare(row, self._opened((row,), found)[0])
 
     async def texts(self, rows: Sequence[Row]) -> list[bytes]:
         """The resource texts of these versions, in order; one round trip.
@@ -169,10 +168,7 @@ class Dossier:
         """
         ids = [row.body for row in rows if row.body is not None]
         found = await self._store.bodies(self.client, ids) if ids else {}
-        return [
-            large.bare(release_of(row), raw) if row.type == large.BINARY else raw
-            for row, raw in zip(rows, self._opened(rows, found), strict=True)
-        ]
+        return list(map(_bare, rows, self._opened(rows, found)))
 
     def _opened(self, rows: Sequence[Row], found: dict[bytes, bytes]) -> list[bytes]:
         try:
@@ -380,6 +376,10 @@ class Dossiers:
     def open_clients(self) -> tuple[str, ...]:
         """Whose dossiers are open in this process."""
         return tuple(self._open)
+
+
+def _bare(row: Row, raw: bytes) -> bytes:
+    return large.bare(release_of(row), raw) if row.type == large.BINARY else raw
 
 
 def release_of(row: Row) -> Release:
