@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pgo import rates
 from pgo.errors import TooMany
-from pgo.rates import EMERGENCY, EXPORT, INVITE, LOGIN, ROWS, WAYS, Rates
+from pgo.rates import AHEAD, BUSY, EMERGENCY, EXPORT, INVITE, LOGIN, ROWS, WAYS, Limit, Rates
 from pgo.settings import Settings
 
 
@@ -96,6 +96,57 @@ def test_two_workers_share_the_count(tmp_path, clock):
     assert two.check("a", 1, 2) > 0
     one.close()
     two.close()
+
+
+def passes(counters, *asked):
+    try:
+        counters.require_each(*asked)
+    except TooMany:
+        return False
+    return True
+
+
+PERSON = Limit("person", 20, 60)
+
+
+@pytest.mark.parametrize("pause", [0.0, BUSY / 3, BUSY * 2])
+def test_tokens_in_hand_let_pass_what_the_limit_allows_and_no_more(counters, clock, pause):
+    tokens = float(PERSON.burst)
+    for _ in range(400):
+        clock.now += pause
+        tokens = min(PERSON.burst, tokens + pause * PERSON.rate)
+        passed = passes(counters, (PERSON, "a"))
+        if abs(tokens - 1) > 1e-3:
+            assert passed == (tokens > 1)
+        tokens -= passed
+
+
+def test_tokens_nobody_used_are_given_back(counters, clock):
+    for _ in range(3):
+        counters.require_each((PERSON, "a"))
+    clock.now += BUSY
+    assert passes(counters, (PERSON, "a"))
+    left = sum(not counters.check("person\0a", PERSON.rate, PERSON.burst) for _ in range(100))
+    assert left == PERSON.burst - 4 + 1  # the pause brought one back
+
+
+def test_what_one_worker_has_in_hand_is_less_than_half_of_what_another_finds(tmp_path, clock):
+    one, two = Rates(tmp_path / "r", clock), Rates(tmp_path / "r", clock)
+    for _ in range(3):
+        one.require_each((PERSON, "a"))
+    passed = sum(passes(two, (PERSON, "a")) for _ in range(100))
+    assert PERSON.burst - 3 - AHEAD <= passed <= PERSON.burst - 3
+    assert sum(passes(one, (PERSON, "a")) for _ in range(100)) + passed == PERSON.burst - 3
+    one.close()
+    two.close()
+
+
+def test_the_second_limit_is_asked_only_when_the_first_lets_pass(counters):
+    small, app = Limit("small", 1e-3, 2), Limit("app", 1e-3, 50)
+    assert [passes(counters, (small, "a"), (app, "x")) for _ in range(4)] == [True] * 2 + [
+        False
+    ] * 2
+    assert sum(passes(counters, (app, "x")) for _ in range(100)) == 48
 
 
 def spend(path, start, passed):
