@@ -22,7 +22,7 @@ from pgo.limits import BODY_SECONDS, METHODS, Limits
 from pgo.log import access_log
 from pgo.metrics import Metrics
 from pgo.settings import Settings
-from pgo.web import Front, new_id, request_id, route_of
+from pgo.web import Front, new_id, route_of
 
 _NOTHING: Final[dict[str, str]] = {}
 
@@ -44,18 +44,13 @@ def wrap(
         ids: makes request ids.
         body_seconds: how long a body may take to arrive.
     """
-    log = access_log()
+    log, observe = access_log(), metrics.answers.observe
 
     def ended(scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
-        metrics.observe(route, status, seconds)
-        log(
-            method=method if method in METHODS else "OTHER",
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 2),
-            request_id=request_id(scope),
-            **scope["state"].get("exchange", _NOTHING),
-        )
+        observe(route, status, seconds)
+        said = (method if method in METHODS else "OTHER", route, status)
+        state = scope["state"]
+        log(said, seconds, state["request_id"], state.get("exchange", _NOTHING))
 
     return Front(Limits(app, settings, body_seconds=body_seconds), settings, ids, ended)

@@ -21,9 +21,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from types import MappingProxyType
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import orjson
 import structlog
@@ -124,18 +123,49 @@ class _Lines(structlog.BytesLoggerFactory):
         self.level, self.clock = level, clock
 
 
-def access_log() -> Callable[..., None]:
-    """What writes an access line: the fields of `EVENTS["access"]`, and `request_id`.
+class AccessLog(Protocol):
+    """What writes an access line."""
 
-    The line is what `structlog.get_logger().info("access", …)` makes of it, in half of the time:
-    these fields are ours, so none of the nets has anything to do. Call `configure` first.
+    def __call__(
+        self,
+        said: tuple[str, str, int],
+        seconds: float,
+        request_id: str,
+        exchange: Mapping[str, str],
+    ) -> None:
+        """Write one.
+
+        Args:
+            said: method, template of the route, status.
+            seconds: how long it took.
+            request_id: letters, digits, dots, underscores and dashes only.
+            exchange: other fields of `EVENTS["access"]`.
+        """
+
+
+def access_log() -> AccessLog:
+    """What writes an access line. Call `configure` first.
+
+    The line is what `structlog.get_logger().info("access", …)` makes of it, in a fifth of the time:
+    these fields are ours, so none of the nets has anything to do.
     """
     lines = structlog.get_config()["logger_factory"]
     if not isinstance(lines, _Lines):
-        return partial(structlog.get_logger().info, "access")
+        return _slowly
     if lines.level > logging.INFO:
-        return lambda **_: None
+        return lambda *_: None
     return _AccessLines(lines().msg, lines.clock).line
+
+
+def _slowly(
+    said: tuple[str, str, int], seconds: float, request_id: str, exchange: Mapping[str, str]
+) -> None:
+    fields = {**_access_fields(said), "ms": round(seconds * 1000, 2), "request_id": request_id}
+    structlog.get_logger().info("access", **fields, **exchange)
+
+
+def _access_fields(said: tuple[str, str, int]) -> dict[str, Any]:
+    return dict(zip(("method", "route", "status"), said, strict=True))
 
 
 class _AccessLines:
@@ -143,18 +173,30 @@ class _AccessLines:
 
     def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
         self._write, self._clock = write, clock
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[str] = []
+        self._begins: dict[tuple[str, str, int], str] = {}
 
-    def line(self, **said: Any) -> None:
+    def line(
+        self,
+        said: tuple[str, str, int],
+        seconds: float,
+        request_id: str,
+        exchange: Mapping[str, str],
+    ) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append(said)
+        begin = self._begins.get(said) or self._learn(said)
+        more = f",{orjson.dumps(exchange).decode()[1:-1]}" if exchange else ""
+        self._waiting.append(f'{begin}{seconds * 1000:.2f},"request_id":"{request_id}"{more}')
+
+    def _learn(self, said: tuple[str, str, int]) -> str:
+        begin = {"event": "access", "level": "info", **_access_fields(said), "ms": 0}
+        return self._begins.setdefault(said, orjson.dumps(begin).decode().removesuffix("0}"))
 
     def _flush(self) -> None:
         lines, self._waiting = self._waiting, []
-        now = self._clock().isoformat(timespec="milliseconds")
-        common = {"event": "access", "level": "info", "time": now}
-        self._write(b"\n".join([orjson.dumps(said | common) for said in lines]))
+        end = f',"time":"{self._clock().isoformat(timespec="milliseconds")}"}}'
+        self._write("\n".join([line + end for line in lines]).encode())
 
 
 def _configure_libraries(level: int) -> None:

@@ -59,7 +59,7 @@ async def test_two_servers_in_one_process_count_apart(ask, lines):
 async def test_the_number_of_labels_is_bounded(ask, lines):
     metrics = make_metrics()
     for n in range(MOST_ROUTES + 50):
-        metrics.observe(f"/{n}", 200, 0.1)
+        metrics.answers.observe(f"/{n}", 200, 0.1)
     text = (await ask(app_of(metrics), "/metrics")).body.decode()
     assert text.count("pgo_requests_total{") == MOST_ROUTES + 1
     assert 'pgo_requests_total{route="other",status="2xx"} 50.0' in text
@@ -79,7 +79,7 @@ def test_workers_can_answer_with_the_sum_of_all(tmp_path):
         "from pgo.metrics import make_metrics\n"
         "from prometheus_client import generate_latest\n"
         "m = make_metrics(lambda: 1)\n"
-        "m.observe('/x', 200, 0.1)\n"
+        "m.answers.observe('/x', 200, 0.1)\n"
         "print(generate_latest(m.registry).decode())\n"
     )
     shared = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
