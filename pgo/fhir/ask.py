@@ -141,20 +141,9 @@ def form_asked(
 ) -> Format:
     """In what form this request is answered; an error in it too."""
     medmij = address.base.startswith(_MEDMIJ)
-    said = tuple(pair for pair in pairs if pair[0] in IGNORED) if pairs else ()
-    form = _form(headers.get("accept", ""), said, address.release, medmij)
+    form = answer_format(headers.get("accept", ""), pairs, address.release, medmij=medmij)
     name_form(scope, form, address.release)
     return form
-
-
-@lru_cache(maxsize=512)
-def _form(
-    accept: str,
-    pairs: tuple[tuple[str, str], ...],
-    release: Release,
-    medmij: bool,  # noqa: FBT001 - what is remembered is known by place
-) -> Format:
-    return answer_format(accept, pairs, release, medmij=medmij)
 
 
 def pairs_of(raw: bytes) -> list[tuple[str, str]]:
@@ -193,7 +182,7 @@ def _query(
     release: Release,
     type_: str,
     pairs: tuple[tuple[str, str], ...],
-    lenient: bool,  # noqa: FBT001 - as above
+    lenient: bool,  # noqa: FBT001 - what is remembered is known by place
     base: str,
     known: Parameters,
 ) -> Query:

@@ -107,8 +107,10 @@ def answer_format(
         NotAcceptable: nothing asked for is offered.
         BadRequest: MedMij's answer to another release; BadValue: `_pretty` is no boolean.
     """
-    pretty = _pretty([value for name, value in pairs if name == "_pretty"])
-    wanted = [value for name, value in pairs if name == "_format" and value]
+    pretty, wanted = False, []
+    if pairs:
+        pretty = _pretty([value for name, value in pairs if name == "_pretty"])
+        wanted = [value for name, value in pairs if name == "_format" and value]
     if len(wanted) > 1:
         raise BadValue("this parameter may be given once", place="_format")
     place = "_format" if wanted else "Accept"
