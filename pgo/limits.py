@@ -11,6 +11,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import Awaitable
+from itertools import chain
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -131,7 +132,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _checked(scope: Scope) -> dict[bytes, bytes]:
-    """Check the head; its fields of which there may be one only."""
+    """Check the head; its fields by name."""
     if scope["method"] not in METHODS:
         allow = {"Allow": ", ".join(sorted(METHODS))}
         raise NoSuchInteraction("This method is not offered here.", headers=allow)
@@ -160,20 +161,21 @@ def _hides(raw: bytes) -> bool:
 
 
 def _once(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The fields that may occur once, checked for that and for the size of all of them."""
+    """The fields by name, checked for size, and for those that may not be repeated."""
     if len(headers) > HEAD_FIELDS:
         raise HeadTooLarge(f"At most {HEAD_FIELDS} header fields are allowed.")
-    size = 0
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        size += len(name) + len(value)
-        if name in _ONCE:
-            if name in found:
-                raise BadRequest("A header field is repeated.", place=name.decode())
-            found[name] = value
-    if size > HEAD_BYTES:
+    found = dict(headers)
+    if len(found) < len(headers):
+        _not_twice([name for name, _ in headers])
+    if sum(map(len, chain.from_iterable(headers))) > HEAD_BYTES:
         raise HeadTooLarge(f"The header fields may have at most {HEAD_BYTES} bytes.")
     return found
+
+
+def _not_twice(names: list[bytes]) -> None:
+    for name in names:
+        if name in _ONCE and names.count(name) > 1:
+            raise BadRequest("A header field is repeated.", place=name.decode())
 
 
 class _Body:
