@@ -5,7 +5,6 @@ Under strict a second operator approves the first two (`pgo approve --for accoun
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -88,7 +87,8 @@ def link(
             raise BadValue("this is no pseudonym", place="--subject") from wrong
         signing = Signing(house.store, house.registry_box, lambda: now)
         post = await signing.subject(f"provider {issuer}", sound)
-        await means.link(means.AllMeans(house.store, house.registry_box), id_, provider, post)
+        book = means.AllMeans(house.store, house.registry_box)
+        await means.link(book, id_, provider, post, now)
         await _note(house, operator, id_)
         return {"account": id_, "provider": provider}
 
@@ -101,15 +101,8 @@ def unlink(id_: Person, provider: ProviderName, as_json: AsJson = False) -> None
     async def work(house: House) -> dict[str, str]:
         await _note(house, "beheer", id_)
         book = means.AllMeans(house.store, house.registry_box)
-        before = await book.of(id_)
-        gone = [one for one in before.links if one.partition("|")[0] == provider]
-        for one in gone:
-            await book.take_down("provider", one.partition("|")[2])
-        await book.change(
-            id_,
-            lambda mine: replace(mine, links=tuple(o for o in mine.links if o not in gone)),
-        )
-        return {"account": id_, "unlinked": str(len(gone))}
+        gone = await means.unlink(book, id_, provider, int(house.clock().timestamp()))
+        return {"account": id_, "unlinked": str(gone)}
 
     show(with_house(work), as_json=as_json)
 
@@ -121,7 +114,8 @@ def out(id_: Person, as_json: AsJson = False) -> None:
         await _account(house, id_)
         await _note(house, "beheer", id_)
         book = means.AllMeans(house.store, house.registry_box)
-        await book.change(id_, lambda mine: replace(mine, sessions=()))
+        now = int(house.clock().timestamp())
+        await book.change(id_, lambda mine: means.without_sessions(mine, now))
         await house.registry.end_tokens_of_person(id_)
         return {"signed out": id_}
 

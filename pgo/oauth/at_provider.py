@@ -141,7 +141,7 @@ class AtProvider:
         except Forbidden:
             await self._on.note("", step.flow, outcome="refused", detail="code")
             return self._link_page(request, step, "link.wrong")
-        await link(self._on.means, person, way, post)
+        await link(self._on.means, person, way, post, parts.tokens.now())
         await self._on.parts.note("oauth.means", person=person, detail=f"link:{way}")
         arrival = Arrival(person, step.flow.loa, way, step.flow.signed_in)
         return await self._on.arrived(request, step, arrival)

@@ -15,6 +15,7 @@ import orjson
 
 from pgo.dossier.seal import Box
 from pgo.errors import Conflict
+from pgo.oauth.news import LINK, OUT, UNLINK, News, added, taken_back
 from pgo.store.contract import Store
 
 _KIND: Final = "means"
@@ -60,6 +61,7 @@ class Means:
         links: names of the signposts of providers' pseudonyms, with the provider before them.
         salt, codes: of the recovery codes that are left, as hexadecimal.
         selector: first part of these codes.
+        news: what changed about all this, for the person to be told.
     """
 
     sessions: tuple[SignedIn, ...] = ()
@@ -69,6 +71,11 @@ class Means:
     selector: str = ""
     salt: str = ""
     codes: tuple[str, ...] = ()
+    news: tuple[News, ...] = ()
+
+    def telling(self, kind: str, at: int, what: str = "") -> Means:
+        """These means with the news of a change; `at` in seconds, `what` a provider's name."""
+        return replace(self, news=added(self.news, kind, at, what))
 
 
 class AllMeans:
@@ -118,10 +125,11 @@ class AllMeans:
             passkeys=tuple(Passkey(**one) for one in raw["passkeys"]),
             links=tuple(raw["links"]), handle=raw["handle"], selector=raw["selector"],
             salt=raw["salt"], codes=tuple(raw["codes"]),
+            news=tuple(News(**one) for one in raw.get("news", ())),
         )  # fmt: skip
 
 
-async def link(all_means: AllMeans, person: str, provider: str, post: str) -> None:
+async def link(all_means: AllMeans, person: str, provider: str, post: str, now: int) -> None:
     """Say that a provider's pseudonym, by the name of its signpost, is this account's.
 
     The list of links comes first: a signpost that is up can always be found again, to take it down.
@@ -130,18 +138,43 @@ async def link(all_means: AllMeans, person: str, provider: str, post: str) -> No
         errors.Conflict: it is somebody's already.
     """
     mine = f"{provider}|{post}"
-    await all_means.change(person, lambda means: replace(means, links=(*means.links, mine)))
+
+    def linked(means: Means) -> Means:
+        return replace(means, links=(*means.links, mine)).telling(LINK, now, provider)
+
+    await all_means.change(person, linked)
     if not await all_means.point("provider", post, person):
-        await all_means.change(person, lambda means: _without_link(means, mine))
+        await all_means.change(person, lambda means: _without_link(means, provider, mine))
         raise Conflict("This sign-in is linked already.")
 
 
-def _without_link(means: Means, link_: str) -> Means:
+async def unlink(all_means: AllMeans, person: str, provider: str, now: int) -> int:
+    """End every link of an account to a provider; how many there were."""
+    links = (await all_means.of(person)).links
+    gone = {one for one in links if one.partition("|")[0] == provider}
+    for one in gone:
+        await all_means.take_down("provider", one.partition("|")[2])
+
+    def unlinked(means: Means) -> Means:
+        left = tuple(one for one in means.links if one not in gone)
+        return replace(means, links=left).telling(UNLINK, now, provider)
+
+    if gone:
+        await all_means.change(person, unlinked)
+    return len(gone)
+
+
+def _without_link(means: Means, provider: str, link_: str) -> Means:
     """The means after one of these links, when it is there more than once, is gone."""
     links = list(means.links)
     if link_ in links:
         links.remove(link_)
-    return replace(means, links=tuple(links))
+    return replace(means, links=tuple(links), news=taken_back(means.news, LINK, provider))
+
+
+def without_sessions(means: Means, now: int) -> Means:
+    """The means after all sessions ended."""
+    return replace(means, sessions=()).telling(OUT, now)
 
 
 def without_session(means: Means, id_: str) -> Means:

@@ -14,6 +14,7 @@ from pgo.oauth.choices import labels
 from pgo.oauth.flow import Stale
 from pgo.oauth.look import Look
 from pgo.oauth.means import AllMeans
+from pgo.oauth.news import SHOWN, since
 from pgo.oauth.parts import Parts
 from pgo.oauth.permitted import Permission, Permitted
 from pgo.oauth.scopes import cap_of
@@ -54,7 +55,8 @@ class Mine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._look = Look(secure=parts.secure)
-        self._sessions = Sessions(parts, AllMeans(parts.store, parts.box))
+        self._means = AllMeans(parts.store, parts.box)
+        self._sessions = Sessions(parts, self._means)
         self._permitted = Permitted(parts)
 
     async def home(self, request: Request) -> Response:
@@ -64,11 +66,13 @@ class Mine:
             return self._look.onward("oauth/sign-in?next=home")
         account = await self._parts.registry.account(session.person)
         name = "" if account is None else account.name
+        news = (await self._means.of(session.person)).news
         return self._look.page(
             "home.html",
             request=request,
             person=name,
             passkeys=self._parts.ways.passkey_level != "",
+            news=since(news, at=self._parts.tokens.now() - SHOWN),
             form_token=session.form_token,
         )
 

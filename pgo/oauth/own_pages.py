@@ -14,6 +14,7 @@ from pgo.errors import Conflict, Forbidden, NotFound
 from pgo.oauth.arriving import Arriving
 from pgo.oauth.browser import own_form
 from pgo.oauth.forms import query_of
+from pgo.oauth.news import SHOWN, sentence, since
 from pgo.oauth.passkeys import MOST_NAME, Passkeys
 from pgo.oauth.recovery import make_codes
 from pgo.oauth.sessions import Session, check_form
@@ -95,7 +96,8 @@ class OwnPages:
         async def made(_: Request, session: Session) -> Response:
             await self._form(request, session)
             await self._on.parts.note("oauth.means", person=session.person, detail="codes")
-            codes = await make_codes(self._on.means, session.person)
+            now = self._on.parts.tokens.now()
+            codes = await make_codes(self._on.means, session.person, now)
             return self._on.look.page(
                 "recovery.html", request=request, here="passkeys", codes=codes
             )
@@ -168,6 +170,9 @@ class OwnPages:
     async def _sessions_page(self, request: Request, session: Session) -> Response:
         labels = {one.name: one.label for one in self._on.parts.ways.providers}
         words = self._on.look.tongue(request)
+        means = await self._on.means.of(session.person)
+        fresh = since(means.news, at=self._on.parts.tokens.now() - SHOWN)
+        news = [(words.moment(one.at), sentence(one, words, labels)) for one in fresh]
         listed = [
             {
                 "id": one.id,
@@ -179,7 +184,7 @@ class OwnPages:
         return self._on.look.page(
             "sessions.html", request=request, here="sessions", sessions=listed, mine=session.id,
             form_token=session.form_token, ends_apps=self._on.parts.ways.ends_apps,
-            passkeys=self._on.parts.ways.passkey_level != "",
+            passkeys=self._on.parts.ways.passkey_level != "", news=news,
         )  # fmt: skip
 
     async def _form(self, request: Request, session: Session) -> dict[str, str]:

@@ -37,6 +37,7 @@ from webauthn.helpers.structs import (
 from pgo.errors import Conflict, Forbidden, Incident
 from pgo.oauth.levels import lowest
 from pgo.oauth.means import NOBODY, AllMeans, Means, Passkey
+from pgo.oauth.news import NO_PASSKEY, PASSKEY
 from pgo.oauth.parts import Parts
 from pgo.oauth.tokens import digest
 
@@ -204,7 +205,7 @@ class Passkeys:
         """
         means = await self._means.of(person)
         if any(one.id == id_ for one in means.passkeys):
-            await self._means.change(person, _without(id_))
+            await self._means.change(person, _without(id_, self._parts.tokens.now()))
             await self._means.take_down("passkey", digest(id_))
 
     # --- challenges ----------------------------------------------------------------------------
@@ -265,17 +266,19 @@ def _with(passkey: Passkey) -> Callable[[Means], Means]:
     def edit(means: Means) -> Means:
         if len(means.passkeys) >= MOST_KEYS:
             raise Conflict("There are ten passkeys already.")
-        return replace(means, passkeys=(*means.passkeys, passkey))
+        return replace(means, passkeys=(*means.passkeys, passkey)).telling(PASSKEY, passkey.made)
 
     return edit
 
 
-def _without(id_: str) -> Callable[[Means], Means]:
+def _without(id_: str, now: int) -> Callable[[Means], Means]:
     def edit(means: Means) -> Means:
         left = tuple(one for one in means.passkeys if one.id != id_)
+        if len(left) == len(means.passkeys):
+            return means
         if not (left or means.links or means.codes):
             raise Conflict("This is the only way in.")
-        return replace(means, passkeys=left)
+        return replace(means, passkeys=left).telling(NO_PASSKEY, now)
 
     return edit
 

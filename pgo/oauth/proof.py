@@ -11,6 +11,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
@@ -206,6 +207,7 @@ def _same(address: str) -> tuple[str, str | None, int | None, str]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), unquote(parts.path)
 
 
+@lru_cache(maxsize=1_024)
 def hash_of(token: str) -> str:
     """SHA-256 of a token, base64url: `ath`, and the challenge of a verifier."""
     return urlsafe_b64encode(sha256(token.encode()).digest()).rstrip(b"=").decode()

@@ -20,6 +20,7 @@ from anyio import CapacityLimiter
 from pgo.dossier.seal import Box
 from pgo.errors import Conflict, Forbidden, Incident
 from pgo.oauth.means import NOBODY, AllMeans, Means
+from pgo.oauth.news import CODES, RECOVERY
 from pgo.store.contract import Store
 
 HOW_MANY: Final = 10
@@ -40,7 +41,7 @@ def tidy(code: str) -> str:
     return "".join(char for char in code.lower()[:100] if char.isalnum())
 
 
-async def make_codes(means: AllMeans, person: str) -> list[str]:
+async def make_codes(means: AllMeans, person: str, now: int) -> list[str]:
     """Ten new recovery codes, to be shown now; the old ones are no good any more."""
     for _ in range(_TRIES):
         selector, salt = _letters(PART), secrets.token_hex(16)
@@ -51,15 +52,17 @@ async def make_codes(means: AllMeans, person: str) -> list[str]:
     parts = [_letters(2 * PART) for _ in range(HOW_MANY)]
     hashes = tuple([await _slow(part, salt) for part in parts])
     before = await means.of(person)
-    await means.change(
-        person, lambda mine: replace(mine, selector=selector, salt=salt, codes=hashes)
-    )
+
+    def renewed(mine: Means) -> Means:
+        return replace(mine, selector=selector, salt=salt, codes=hashes).telling(CODES, now)
+
+    await means.change(person, renewed)
     if before.selector:
         await means.take_down("recovery", _hidden(before.selector))
     return [f"{selector}-{part[:PART]}-{part[PART:]}" for part in parts]
 
 
-async def spend(means: AllMeans, code: str) -> str:
+async def spend(means: AllMeans, code: str, now: int) -> str:
     """The account a recovery code is of; the code is spent hereby.
 
     Raises:
@@ -73,7 +76,7 @@ async def spend(means: AllMeans, code: str) -> str:
     good = [compare_digest(found, one) for one in mine.codes]
     if not any(good) or not compare_digest(mine.selector, selector):
         raise Forbidden(_WRONG)
-    await means.change(person, _without(found))
+    await means.change(person, _without(found, now))
     return person
 
 
@@ -120,11 +123,12 @@ async def _slow(secret: str, salt: str) -> str:
     return await anyio.to_thread.run_sync(work, limiter=_SLOWLY)
 
 
-def _without(spent: str) -> Callable[[Means], Means]:
+def _without(spent: str, now: int) -> Callable[[Means], Means]:
     def edit(means: Means) -> Means:
         if spent not in means.codes:
             raise Forbidden(_WRONG)
-        return replace(means, codes=tuple(one for one in means.codes if one != spent))
+        left = tuple(one for one in means.codes if one != spent)
+        return replace(means, codes=left).telling(RECOVERY, now)
 
     return edit
 

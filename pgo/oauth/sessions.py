@@ -16,7 +16,13 @@ from fastapi import Request, Response
 
 from pgo.errors import Incident
 from pgo.oauth.flow import Stale
-from pgo.oauth.means import AllMeans, Means, SignedIn, with_session, without_session
+from pgo.oauth.means import (
+    AllMeans,
+    SignedIn,
+    with_session,
+    without_session,
+    without_sessions,
+)
 from pgo.oauth.parts import Parts
 from pgo.oauth.tokens import digest
 from pgo.registry import Account
@@ -143,8 +149,8 @@ class Sessions:
 
     async def end_all(self, person: str) -> None:
         """End all sessions of a person and, when so configured, what apps hold of that person."""
-        before = await self._means.of(person)
-        await self._means.change(person, _signed_out)
+        before, now = await self._means.of(person), self._parts.tokens.now()
+        await self._means.change(person, lambda means: without_sessions(means, now))
         for one in before.sessions:
             await self._parts.store.drop(SPACE, one.kept)
         if self._parts.ways.ends_apps:
@@ -179,10 +185,6 @@ def check_form(session: Session, form: dict[str, str]) -> None:
     """
     if not compare_digest(session.form_token.encode(), form.get("form", "").encode()):
         raise Stale(_STALE)
-
-
-def _signed_out(means: Means) -> Means:
-    return replace(means, sessions=())
 
 
 def _place(kept: str) -> bytes:

@@ -13,6 +13,7 @@ from pgo.oauth.browser import own_form
 from pgo.oauth.flow import Step
 from pgo.oauth.forms import query_of
 from pgo.oauth.network import network_of
+from pgo.oauth.news import ENTRY
 from pgo.oauth.passkeys import Passkeys
 from pgo.oauth.recovery import PART, looks_like_entry, spend, spend_entry_code, tidy
 from pgo.oauth.tokens import digest
@@ -73,9 +74,10 @@ class WithDevice:
         try:
             if looks_like_entry(code):
                 person = await spend_entry_code(parts.store, parts.box, code, now)
+                await self._on.means.change(person, lambda mine: mine.telling(ENTRY, now))
                 arrival = Arrival(person, parts.ways.passkey_level, CODE, now)
             else:
-                arrival = Arrival(await spend(self._on.means, code), "laag", RECOVERY, now)
+                arrival = Arrival(await spend(self._on.means, code, now), "laag", RECOVERY, now)
         except Forbidden:
             await self._on.note("", step.flow, outcome="refused", detail=RECOVERY)
             return self._recover_page(request, step, "recover.wrong")
