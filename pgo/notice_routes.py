@@ -4,7 +4,7 @@ import secrets
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Request
@@ -14,9 +14,14 @@ from pgo import mail, telling, webhook
 from pgo.caller import Caller
 from pgo.errors import BadValue, Forbidden, InvalidGrant, Unsupported
 from pgo.house import House
-from pgo.moment import micros
+from pgo.moment import instant, micros
 from pgo.notices import Notices
-from pgo.plain.notices import CODE_MAIL, CODE_SUBJECT, FIXED, KINDS
+from pgo.oauth.means import AllMeans
+from pgo.oauth.news import sentence
+from pgo.oauth.news import since as news_since
+from pgo.oauth.scopes import cap_of
+from pgo.oauth.texts import DUTCH, TONGUES
+from pgo.plain.notices import CODE_MAIL, CODE_SUBJECT, FIXED, KINDS, SIGN_IN
 from pgo.regie_routes import CallerOf, Client, Json, Refused
 from pgo.shared import shared_with
 from pgo.web import request_id
@@ -36,6 +41,7 @@ class WishesIn(BaseModel):
     email: str = Field("", max_length=254)
     webhook: str = Field("", max_length=500)
     uit: list[str] = Field(default_factory=list, max_length=20)
+    taal: Literal["", "nl", "nl-eenvoudig", "en", "en-eenvoudig"] = ""
 
 
 class MailCodeIn(BaseModel):
@@ -74,15 +80,19 @@ def _add_messages(routes: APIRouter, house: House, calling: Any) -> None:
         sinds: date | None = None,
         taal: str = "",
     ) -> Json:
-        """The same, for each dossier the caller may enter with this token."""
+        """The same, for each dossier the caller may enter with this token.
+
+        In `account` what changed in how the person himself signs in, with or without a dossier.
+        """
         name, found = request_id(request.scope), []
         for one in await shared_with(house, caller):
             if not one.dormant and caller.dossier in {"", one.client}:
                 notices = Notices(house.parts, caller, one.client, request=name)
                 news = await notices.listed(_since(house, sinds), easy=taal == "eenvoudig")
                 found.append({"dossier": one.client, "naam": one.name, **news})
+        account = await _of_sign_in(house, caller, _since(house, sinds), taal)
         await house.note("dossiers", person=caller.person, app=caller.app, request=name)
-        return {"dossiers": found}
+        return {"dossiers": found, "account": account}
 
 
 def _add_wishes(routes: APIRouter, house: House, calling: Any) -> None:
@@ -121,15 +131,38 @@ def _add_wishes(routes: APIRouter, house: House, calling: Any) -> None:
         return _shown(wishes)
 
 
+async def _of_sign_in(house: House, caller: Caller, since: int, tongue: str) -> list[Json]:
+    """What changed in how the caller signs in, for a token that reaches messages."""
+    if caller.emergency is not None or not cap_of(caller.scope).allows("r", "Communication"):
+        return []
+    means = await AllMeans(house.store, house.registry_box).of(caller.person)
+    words = TONGUES.get({"eenvoudig": "nl-eenvoudig"}.get(tongue, tongue), DUTCH)
+    labels = telling.labels_of(house.settings)
+    return [
+        {
+            "id": f"{SIGN_IN}-{one.n}",
+            "soort": SIGN_IN,
+            "op": instant(one.at * 1_000_000),
+            "dringend": True,
+            "aantal": one.times,
+            "tekst": sentence(one, words, labels),
+        }
+        for one in news_since(means.news, at=since // 1_000_000)
+    ]
+
+
 async def _changed(house: House, caller: Caller, sent: WishesIn) -> Json:
-    unknown = [place for place, kind in enumerate(sent.uit) if kind not in KINDS]
+    unknown = [place for place, kind in enumerate(sent.uit) if kind not in {*KINDS, *FIXED}]
     if unknown:
         raise BadValue("not a kind of message", place=f"uit[{unknown[0]}]")
     fixed = [place for place, kind in enumerate(sent.uit) if kind in FIXED]
     if fixed:
         raise BadValue("this kind cannot be switched off", place=f"uit[{fixed[0]}]")
     old = await telling.wishes_of(house, caller.person)
+    if old.email and sent.email != old.email:
+        await telling.tell_of_sign_in(house, old)  # while it still gets to the address he chose
     wishes = replace(old, off=tuple(sorted(set(sent.uit))), webhook=sent.webhook)
+    wishes = replace(wishes, tongue=sent.taal or DUTCH.name)
     secret = old.secret
     if sent.webhook and sent.webhook != old.webhook:
         webhook.place_of(sent.webhook, telling.allowed_by(house.settings))
@@ -173,7 +206,8 @@ async def _noted(house: House, caller: Caller, request: Request) -> None:
 
 
 def _shown(wishes: telling.Wishes) -> Json:
-    return {"email": wishes.email, "webhook": wishes.webhook, "uit": list(wishes.off)}
+    off = list(wishes.off)
+    return {"email": wishes.email, "webhook": wishes.webhook, "uit": off, "taal": wishes.tongue}
 
 
 def _since(house: House, day: date | None) -> int:

@@ -1,8 +1,11 @@
-"""Telling people that there is something new, by mail or webhook; never what.
+"""Telling people that there is something new, by mail or webhook; about dossiers never what.
 
 There is no outbox beside the dossiers: the log is the outbox. For each person and dossier a cursor
 says up to which commit he was told. It moves after a message was taken, so one that was interrupted
 is told again (at least once); what is told is decided at that moment, as he may read it then.
+
+What changed in how somebody signs in is told in the same way, and there it is said what: the news
+stands with the change itself (`pgo.oauth.news`), so that it cannot be lost either.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from pgo.errors import NotFound, PgoError, Unavailable
 from pgo.house import House
 from pgo.moment import micros
 from pgo.notices import Notices, wanted
+from pgo.oauth.means import AllMeans
+from pgo.oauth.news import News, letter, since
 from pgo.oauth.scopes import cap_of
-from pgo.plain.notices import MAIL, SUBJECT, URGENT, URGENT_SUBJECT
+from pgo.oauth.texts import DUTCH, TONGUES
+from pgo.plain.notices import MAIL, SIGN_IN, SUBJECT, URGENT, URGENT_SUBJECT
 from pgo.settings import Settings
 from pgo.shared import caller_of_account
 from pgo.world import verdict_of
@@ -37,17 +43,23 @@ _MINUTE: Final = 60_000_000
 _TRIES: Final = 16
 _LONGEST_WAIT: Final = 6 * _HOUR
 _SCOPE: Final = ("user/*.rs",)
+_ACCOUNT: Final = "inloggen"
+"""In place of a dossier, in the name of the cursor of what changed in signing in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How somebody wants to be told; "" means not that way. `off` are kinds he switched off."""
+    """How somebody wants to be told; "" means not that way.
+
+    `off` are kinds he switched off; `tongue` is what a mail that says more is in.
+    """
 
     person: str
     email: str = ""
     webhook: str = ""
     secret: str = ""
     off: tuple[str, ...] = ()
+    tongue: str = DUTCH.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,11 @@ def sender_of(settings: Settings) -> mail.Sender:
     )
 
 
+def labels_of(settings: Settings) -> dict[str, str]:
+    """What the providers people sign in at are called, by their names."""
+    return {name: one.label for name, one in settings.providers.items()}
+
+
 async def wishes_of(house: House, person: str) -> Wishes:
     """How this person wants to be told."""
     sealed = await house.store.lookup(WISHES, person)
@@ -117,7 +134,35 @@ async def run(house: House, *, alone: bool = True) -> int:
             continue  # no way to tell him now: what there is, waits
         for client in await house.store.links(person):
             sent += await _tell(house, wishes, client)
+        sent += await tell_of_sign_in(house, wishes)
     return sent
+
+
+async def tell_of_sign_in(house: House, wishes: Wishes) -> int:
+    """Tell one person what changed in how he signs in; how many messages were taken.
+
+    The first at once, what follows together: one mail in `PGO_NOTICE_MINUTES`, whatever is done.
+    """
+    account = await house.registry.account(wishes.person)
+    if account is None or account.disabled:
+        return 0
+    news = (await AllMeans(house.store, house.registry_box).of(wishes.person)).news
+    key, now = await _name(house, wishes.person, _ACCOUNT), micros(house.clock())
+    kept = await house.store.lookup(_KIND, key) if news else None
+    cursor = _opened(house, key, kept) if kept else Cursor(0, now, 0, now)
+    fresh = since(news, cursor.n)
+    if not fresh or now < cursor.again:
+        return 0
+    pause = now + int(house.settings.notice_minutes * _MINUTE)
+    await house.note("account", person=wishes.person, note="sign-in news")
+    taken = await _delivered_of_sign_in(house, wishes, fresh)
+    if taken or cursor.tries + 1 >= _TRIES:
+        moved = replace(cursor, n=fresh[0].n, looked=now, again=pause, tries=0)
+    else:
+        wait = min(_MINUTE * 2**cursor.tries, _LONGEST_WAIT)
+        moved = replace(cursor, again=now + wait, tries=cursor.tries + 1)
+    await house.store.register(_KIND, key, _sealed(house, key, moved), expected=kept)
+    return int(taken)
 
 
 async def _tell(house: House, wishes: Wishes, client: str) -> int:
@@ -227,9 +272,28 @@ async def _deliver(
     return taken
 
 
+async def _delivered_of_sign_in(house: House, wishes: Wishes, fresh: Sequence[News]) -> bool:
+    """Whether it was taken; a webhook is told that, a mail says what.
+
+    Where there is mail, mail decides: a webhook that fails does not bring the same mail again.
+    """
+    settings, taken = house.settings, True
+    if wishes.webhook:
+        taken = await _called(house, wishes, "", [SIGN_IN], urgent=True)
+    if wishes.email and settings.smtp_host:
+        words, page = TONGUES.get(wishes.tongue, DUTCH), f"{settings.issuer}/oauth/sessions"
+        text = letter(fresh, words, labels_of(settings), page)
+        taken = await _sent(house, wishes, *text)
+    return taken
+
+
 async def _mailed(house: House, wishes: Wishes, *, urgent: bool) -> bool:
     text = MAIL.format(address=house.settings.issuer)
-    subject, at = URGENT_SUBJECT if urgent else SUBJECT, micros(house.clock())
+    return await _sent(house, wishes, URGENT_SUBJECT if urgent else SUBJECT, text)
+
+
+async def _sent(house: House, wishes: Wishes, subject: str, text: str) -> bool:
+    at = micros(house.clock())
     with suppress(Unavailable):
         await mail.send(sender_of(house.settings), wishes.email, subject, text, at)
         return True
@@ -242,7 +306,7 @@ async def _called(
     """The body names person and dossier, and that there is something; nothing about health."""
     allowed, at = allowed_by(house.settings), int(house.clock().timestamp())
     told: dict[str, Any] = {
-        "type": "nieuw",
+        "type": "nieuw" if client else SIGN_IN,
         "person": wishes.person,
         "dossier": client,
         "urgent": urgent,

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
 
-FIXED: Final = frozenset({"noodtoegang", "toegang", "app"})
+SIGN_IN: Final = "inloggen"
+"""What changed in how somebody signs in; of no dossier, and in words of `pgo.oauth.news`."""
+FIXED: Final = frozenset({"noodtoegang", "toegang", "app", SIGN_IN})
 """Kinds nobody can switch off (safety 1)."""
 URGENT: Final = frozenset({"noodtoegang", "toegang", "regie", "app"})
 """Kinds that are told at once; the others are told together."""
