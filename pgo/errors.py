@@ -208,6 +208,7 @@ class NotAcceptable(PgoError):
     """No form of answer that the caller can read is offered."""
 
     status, issue, oauth = 406, "not-supported", "invalid_request"
+    dutch = "In deze vorm kunnen wij niet antwoorden. Vraag de maker van uw app om hulp."
 
 
 class Gone(PgoError):
@@ -261,6 +262,7 @@ class UnsupportedMedia(PgoError):
     """A content type, charset or encoding this server does not read or write."""
 
     status, issue, oauth = 415, "not-supported", "invalid_request"
+    dutch = "Deze vorm kunnen wij niet lezen. Vraag de maker van uw app om hulp."
 
 
 class Unprocessable(PgoError):
@@ -274,6 +276,7 @@ class TooCostly(Unprocessable):
     """A search wider than the limits allow."""
 
     issue = "too-costly"
+    dutch = "Deze vraag is te groot. Vraag minder tegelijk."
 
 
 class TooMany(PgoError):

@@ -16,6 +16,7 @@ from pgo.errors import (
     NotFound,
     PgoError,
     ScopeTooSmall,
+    TooCostly,
     TooMany,
     Unauthenticated,
     Unavailable,
@@ -63,6 +64,16 @@ def test_every_error_can_be_drawn_in_every_form(error, kind):
     answer = render(error("Detail."), kind, request_id="abc")
     assert answer.status == error.status
     assert orjson.loads(answer.body)
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda one: one.__name__)
+def test_people_are_told_to_try_again_later_only_when_it_was_our_own_fault(error):
+    ours = error.status in {500, 503} or error is PgoError
+    assert ("later nog eens" in error.dutch) == ours
+
+
+def test_a_search_that_is_too_wide_is_not_called_wrong_data():
+    assert "opgeslagen" not in TooCostly("Detail.").dutch
 
 
 def test_an_outcome_has_place_code_english_for_makers_and_dutch_for_people():
