@@ -5,6 +5,7 @@ What they say, and in which language, is in `pgo.oauth.texts`.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -54,9 +55,7 @@ class Look:
     """Draws pages; reads its files once. `secure`: people reach us over TLS."""
 
     def __init__(self, *, secure: bool = False) -> None:
-        self._templates = Environment(
-            loader=PackageLoader("pgo.oauth"), autoescape=True, undefined=StrictUndefined
-        )
+        self._templates = _templates()
         folder = files("pgo.oauth").joinpath("templates")
         self._files = {name: folder.joinpath(name).read_bytes() for name in _SHEET}
         self._cookie = f"__Host-{COOKIE}" if secure else COOKIE
@@ -165,6 +164,14 @@ class Look:
             self._cookie, words.name, max_age=_YEAR if chose else _SIGN_IN, path="/",
             secure=self._secure, httponly=True, samesite="lax",
         )  # fmt: skip
+
+
+@cache
+def _templates() -> Environment:
+    """One for the process, so that each template is compiled once, not once for each `Look`."""
+    return Environment(
+        loader=PackageLoader("pgo.oauth"), autoescape=True, undefined=StrictUndefined
+    )
 
 
 def _place_of(request: Request | None) -> str:
