@@ -50,6 +50,9 @@ install-chromium:
 run: install
 	$(BIN)/pgo demo --serve
 
+# Compiled modules are kept: without them every test that starts `pgo` compiles it anew.
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
 test: install-dev
 	$(BIN)/python -m pytest -m 'not long' -n auto --maxprocesses 4 --dist loadfile
 
