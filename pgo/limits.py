@@ -306,7 +306,9 @@ def serve_options(settings: Settings) -> dict[str, Any]:
     """What uvicorn is started with: `uvicorn.run(app, **serve_options(settings))`.
 
     Log lines and their set-up are ours (`pgo.log`), so uvicorn's own are off. With more than one
-    worker uvicorn wants the application as an import string with `factory=True`.
+    worker uvicorn wants the application as an import string with `factory=True`. A worker answers
+    its parent after it is imported, which takes longer than uvicorn's own 5 seconds on a busy
+    machine: it would be killed and started again for ever.
     """
     return {
         "host": settings.host,
@@ -322,6 +324,7 @@ def serve_options(settings: Settings) -> dict[str, Any]:
         "forwarded_allow_ips": settings.trusted_proxies,
         "timeout_keep_alive": 5,
         "timeout_graceful_shutdown": 30,
+        "timeout_worker_healthcheck": 30,
         "limit_concurrency": 1_000,
         "backlog": 1_024,
         "h11_max_incomplete_event_size": HEAD_BYTES + ADDRESS_BYTES,

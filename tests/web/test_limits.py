@@ -10,6 +10,7 @@ import zlib
 from typing import Annotated
 
 import pytest
+import uvicorn
 from fastapi import Body, FastAPI, Request
 
 from pgo.edge import wrap
@@ -22,6 +23,7 @@ from pgo.limits import (
     METHODS,
     OAUTH_BYTES,
     body_limit,
+    serve_options,
 )
 from pgo.metrics import make_metrics
 from pgo.settings import Settings
@@ -296,3 +298,8 @@ async def test_websockets_are_closed_and_lifespan_passes():
     for type_ in ("websocket", "lifespan"):
         await limited(app)({"type": type_}, None, send)
     assert (sent, seen) == (["websocket.close"], ["lifespan"])
+
+
+def test_a_worker_that_starts_slowly_on_a_busy_machine_is_not_taken_for_a_hung_one():
+    config = uvicorn.Config("pgo.app:from_environment", **serve_options(Settings()))
+    assert config.timeout_worker_healthcheck >= 30
