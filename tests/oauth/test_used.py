@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,31 +90,38 @@ async def test_of_64_who_use_one_proof_at_once_one_gets_in(world, worker):
     assert sorted(told) == ["no"] * 63 + ["yes"]
 
 
-def spend(path, names, start, passed):
-    memory = InFile(Path(path))
+@pytest.fixture
+def child(file):
+    """Starts tests/oauth/child.py on the file."""
+    started = []
 
-    async def whole():
-        return [name for name in names if await first(memory, name)]
+    def start(what, *arguments):
+        script = Path(__file__).with_name("child.py")
+        process = subprocess.Popen(
+            [sys.executable, script, what, file, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
 
-    memory.book(NOW)
-    start.wait()
-    passed.put(asyncio.run(whole()))
-    memory.close()
+    yield start
+    for process in started:
+        with process:  # closes its pipes
+            process.kill()
 
 
-def test_of_four_processes_exactly_one_gets_in_with_each_proof(file, monkeypatch):
-    monkeypatch.setattr(used, "ROWS", 16)  # so that they meet in the rows
-    context = multiprocessing.get_context("fork")
-    start, passed, names = context.Event(), context.Queue(), [f"proof {n}" for n in range(500)]
-    processes = [
-        context.Process(target=spend, args=(str(file), names, start, passed)) for _ in range(4)
-    ]
+def test_of_four_processes_exactly_one_gets_in_with_each_proof(child):
+    rows = 16  # so that they meet in the rows
+    processes = [child("spend", rows, LATER) for _ in range(4)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    names = [f"proof-{n}" for n in range(500)]
     for process in processes:
-        process.start()
-    start.set()
-    taken = [name for _ in processes for name in passed.get(timeout=30)]
-    for process in processes:
-        process.join()
+        process.stdin.write(f"{' '.join(names)}\n")
+        process.stdin.flush()
+    taken = [name for process in processes for name in process.stdout.readline().split()]
+    assert [process.wait() for process in processes] == [0] * 4
     assert sorted(taken) == sorted(names)
 
 
@@ -251,26 +258,16 @@ async def test_without_a_folder_nothing_is_taken(tmp_path):
         await first(memory, "a")
 
 
-def holding(path, held, done):
-    with Path(path).open("r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        held.set()
-        done.wait(30)
-
-
-async def test_who_holds_a_row_for_ever_lets_nobody_in_twice(open_, file):
+async def test_who_holds_a_row_for_ever_lets_nobody_in_twice(open_, child):
     memory = open_()
     assert await first(memory, "a")
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-    process = context.Process(target=holding, args=(str(file), held, done))
-    process.start()
-    assert held.wait(30)
+    holder = child("hold")
+    assert holder.stdout.readline() == "ready\n"
     for proof in ("a", "b"):
         with pytest.raises(Unavailable):
             await first(memory, proof)
-    done.set()
-    process.join()
+    holder.stdin.close()
+    assert holder.wait() == 0
     assert not await first(memory, "a")
     assert await first(memory, "b")
 

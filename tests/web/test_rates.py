@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import time
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -149,24 +149,33 @@ def test_the_second_limit_is_asked_only_when_the_first_lets_pass(counters):
     assert sum(passes(counters, (app, "x")) for _ in range(100)) == 48
 
 
-def spend(path, start, passed):
-    counters = Rates(Path(path))
-    start.wait()
-    passed.put(sum(counters.check("a", 1e-6, 500) == 0.0 for _ in range(400)))
+@pytest.fixture
+def child(tmp_path):
+    """Starts tests/web/child.py on one file, and waits until it is ready."""
+    started = []
+
+    def start(what):
+        command = [sys.executable, Path(__file__).with_name("child.py"), what, tmp_path / "r"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:  # closes its pipes
+            process.kill()
 
 
-def test_eight_processes_together_get_no_token_more_than_there_are(tmp_path):
-    context = multiprocessing.get_context("fork")
-    start, passed = context.Event(), context.Queue()
-    args = (str(tmp_path / "r"), start, passed)
-    processes = [context.Process(target=spend, args=args) for _ in range(8)]
+def test_eight_processes_together_get_no_token_more_than_there_are(child):
+    processes = [child("spend") for _ in range(8)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 8
     for process in processes:
-        process.start()
-    start.set()
-    total = sum(passed.get(timeout=30) for _ in processes)
-    for process in processes:
-        process.join()
-    assert total == 500
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sum(int(process.stdout.readline()) for process in processes) == 500
+    assert [process.wait() for process in processes] == [0] * 8
 
 
 def test_a_clock_that_starts_anew_locks_nobody_out(counters, clock):
@@ -287,26 +296,12 @@ def test_an_export_can_start_when_the_other_is_done(counters):
     counters.require(EXPORT, "jan")
 
 
-def test_a_holder_that_is_stopped_stops_nobody(tmp_path):
+def test_a_holder_that_is_stopped_stops_nobody(child, tmp_path):
     """Another process holds the row: the count goes on without the lock."""
+    holder = child("hold")
+    assert holder.stdout.readline() == "ready\n"
     counters = Rates(tmp_path / "r")
-    row, _ = counters._place("a")
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-
-    def hold():
-        other = Rates(tmp_path / "r")
-        assert other._lock(row)
-        held.set()
-        done.wait(20)
-
-    process = context.Process(target=hold)
-    process.start()
-    assert held.wait(20)
-    started = time.perf_counter()
-    assert counters.check("a", 1, 1) == 0.0
-    assert counters.check("a", 1, 1) > 0
-    assert time.perf_counter() - started < 1
-    done.set()
-    process.join()
+    assert counters.check("a", 1e-6, 1) == 0.0
+    assert counters.check("a", 1e-6, 1) > 0
+    assert holder.poll() is None, "who waits for the holder waits until it is gone"
     counters.close()
