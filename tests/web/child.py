@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pgo.rates import Rates
+from pgo import rates
 
 
 def say(word):
@@ -16,10 +16,11 @@ def say(word):
 
 
 def spend(counters):
-    """Ask 400 times when told to; say how often it was allowed."""
+    """Ask 4,000 times when told to; say how often it was allowed."""
+    rates._TRIES = sys.maxsize  # all go on here, however busy the machine is: nobody need give up
     say("ready")
     sys.stdin.readline()
-    say(sum(counters.check("a", 1e-6, 500) == 0.0 for _ in range(400)))
+    say(sum(counters.check("a", 1e-6, 5_000) == 0.0 for _ in range(4_000)))
 
 
 def hold(counters):
@@ -31,6 +32,6 @@ def hold(counters):
 
 
 if __name__ == "__main__":
-    mine = Rates(Path(sys.argv[2]))
+    mine = rates.Rates(Path(sys.argv[2]))
     {"spend": spend, "hold": hold}[sys.argv[1]](mine)
     mine.close()

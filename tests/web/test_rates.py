@@ -174,7 +174,7 @@ def test_eight_processes_together_get_no_token_more_than_there_are(child):
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert sum(int(process.stdout.readline()) for process in processes) == 500
+    assert sum(int(process.stdout.readline()) for process in processes) == 5_000
     assert [process.wait() for process in processes] == [0] * 8
 
 
