@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import httpx2
 import pytest
+import pytest_asyncio
 
 from pgo.app import build
 from pgo.fhir import endpoint, operations
@@ -154,12 +157,17 @@ EXCHANGE = [
 BESIDE = ["/health/live", "/health/ready", "/metrics"]
 JOB = "0" * 32
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+_callers = itertools.count(1)
 
-@pytest.fixture
-async def running(tmp_path):
-    make_key(tmp_path / "key", development=True)
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory):
+    """One server for all these tests: nobody gets in, so nothing changes."""
+    folder = tmp_path_factory.mktemp("routes")
+    make_key(folder / "key", development=True)
     settings = load(
-        store=f"sqlite:///{tmp_path}/pgo.db", key_file=tmp_path / "key", development_login=True
+        store=f"sqlite:///{folder}/pgo.db", key_file=folder / "key", development_login=True
     )
     server = build(settings)
     await server.start()
@@ -167,9 +175,10 @@ async def running(tmp_path):
     await server.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def http(running):
-    transport = httpx2.ASGITransport(app=running)
+    """Somebody from a network of his own: who is refused often from one network has to wait."""
+    transport = httpx2.ASGITransport(app=running, client=(f"198.18.{next(_callers) % 256}.1", 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
         yield client
 
@@ -291,7 +300,7 @@ async def test_every_exchange_address_has_its_guard(http, service, method, path,
     assert answer.status_code == (200 if guard == OPEN else 401)
 
 
-def test_every_fhir_interaction_is_in_the_snapshot():
+async def test_every_fhir_interaction_is_in_the_snapshot():
     found = {
         read_address(method, "/fhir/r4" + path.format(job=JOB)).interaction
         for method, path, _ in FHIR
@@ -301,7 +310,7 @@ def test_every_fhir_interaction_is_in_the_snapshot():
     assert found == known | {"$export-status", "$export-cancel", "$export-file"}
 
 
-def test_every_operation_is_in_the_snapshot_at_each_of_its_levels():
+async def test_every_operation_is_in_the_snapshot_at_each_of_its_levels():
     found = {
         (at.interaction, "instance" if at.id else "type" if at.type else "system")
         for at in (read_address(m, "/fhir/r4" + path.format(job=JOB)) for m, path, _ in FHIR)
@@ -309,6 +318,6 @@ def test_every_operation_is_in_the_snapshot_at_each_of_its_levels():
     assert {(one.name, level) for one in operations.TABLE for level in one.levels} <= found
 
 
-def test_every_exchange_interaction_is_in_the_snapshot():
+async def test_every_exchange_interaction_is_in_the_snapshot():
     found = {read_place(method, f"/medmij/48/fhir{path}").what for method, path, _ in EXCHANGE}
     assert found == {"capabilities", "search-type", "read", "$lastn"}
