@@ -187,6 +187,15 @@ class Keys:
         return self._wrap.open(place, wrapped)
 
 
+def opens(deployment: bytes, client: str, name: str, wrapped: bytes) -> bool:
+    """Whether this is a key of a client, "data" or "audit", wrapped with this deployment's key."""
+    try:
+        Box(subkey(deployment, b"wrap")).open(_place(client, name), wrapped)
+    except Incident:
+        return False
+    return True
+
+
 def _same(old: bytes, new: bytes) -> bytes:
     """The old object when the bytes are equal, so that what was derived from it stays good."""
     return old if old == new else new

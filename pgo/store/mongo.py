@@ -23,6 +23,7 @@ from pgo.store.locks import Turns
 from pgo.store.mongo_address import database_of
 from pgo.store.mongo_documents import (
     INDEXES,
+    RESTORING,
     Document,
     commit_document,
     commit_of,
@@ -30,7 +31,7 @@ from pgo.store.mongo_documents import (
     line_document,
     line_of,
 )
-from pgo.store.mongo_driver import Client, connect, database, insert, level_of, sure, told
+from pgo.store.mongo_driver import Client, connect, insert, level_of, sure, told
 from pgo.store.mongo_values import MongoValues
 from pgo.store.trail import PAGE, merged
 
@@ -53,7 +54,7 @@ class MongoStore(MongoValues):
         super().__init__(client, name, usual, clock)
         self._client = client
         self._turns = Turns()
-        data = database(client, name, usual)
+        data = self.data
         self._bodies, self._commits, self._lines = data["bodies"], data["commits"], data["lines"]
         self._batches, self._images, self._chunks = data["batches"], data["images"], data["chunks"]
         self._heads = sure(self._commits, level)
@@ -71,26 +72,52 @@ class MongoStore(MongoValues):
             clock: seconds since 1970.
 
         Raises:
-            errors.BadValue: the address is no good.
+            errors.BadValue: the address is no good, or a restore into it was not finished.
             errors.Unavailable: no such server, or it cannot keep the promises.
         """
+        store = await cls.connected(address, strict=strict, standalone=standalone, clock=clock)
+        try:
+            await store.refuse_unfinished()
+            await store.make_indexes()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    @classmethod
+    async def connected(
+        cls, address: str, *, strict: bool, standalone: bool, clock: Callable[[], float]
+    ) -> MongoStore:
+        """As `open`, whatever is in the database, and nothing is made in it."""
         name = database_of(address)
         client = connect(address)
         try:
             level = await level_of(client, f"{name}.commits", strict=strict, standalone=standalone)
-            store = cls(client, name, level, clock)
-            await store._make_indexes()
         except BaseException:
             await client.close()
             raise
-        return store
+        return cls(client, name, level, clock)
 
     @told
-    async def _make_indexes(self) -> None:
-        data = self._commits.database
+    async def refuse_unfinished(self) -> None:
+        """Nobody works on the half of a copy.
+
+        Raises:
+            errors.BadValue: a restore into this database was not finished.
+        """
+        if await self.data[RESTORING].find_one({}):
+            raise errors.BadValue(
+                "a restore into this database was not finished; restore the copy into another"
+                f" database, or drop this one and the one named {self.wrapped.name} first",
+                place="PGO_STORE",
+            )
+
+    @told
+    async def make_indexes(self) -> None:
+        """Make the indexes that the promises rest on, where they are not there."""
         for name, indexes in INDEXES.items():
             for fields, unique in indexes:
-                await data[name].create_index([(field, 1) for field in fields], unique=unique)
+                await self.data[name].create_index([(field, 1) for field in fields], unique=unique)
 
     async def close(self) -> None:
         """Let go of the sockets."""
@@ -251,7 +278,7 @@ class MongoStore(MongoValues):
         """Another line has this place: the same one, one that was never named, or a real other."""
         place = {name: line[name] for name in ("client", "writer", "seq")}
         there = await self._lines.find_one(place)
-        if there and there["batch"] in await self._named([there]):
+        if there and there["batch"] in await self.named([there]):
             if bytes(there["hash"]) != line["hash"]:
                 raise errors.Incident("Another audit line has this place in its chain.")
             return
@@ -260,7 +287,7 @@ class MongoStore(MongoValues):
         if not (await self._lines.update_one(left, {"$set": change})).matched_count:
             raise errors.Unavailable("This audit line is being written; try again.")
 
-    async def _named(self, lines: Sequence[Document]) -> set[str]:
+    async def named(self, lines: Sequence[Document]) -> set[str]:
         """Of the batches of these lines those that are true."""
         batches = list({line["batch"] for line in lines} - {""})
         found = await self._batches.find({"_id": {"$in": batches}}).to_list() if batches else []
@@ -292,7 +319,7 @@ class MongoStore(MongoValues):
         while True:
             wanted = {"client": client, "writer": writer, "seq": {"$gt": seq}, "at": window}
             found = await self._lines.find(wanted).sort("seq", 1).limit(PAGE).to_list()
-            named = await self._named(found)
+            named = await self.named(found)
             lines = [line_of(document) for document in found if document["batch"] in named]
             if lines or not found:
                 return lines

@@ -22,6 +22,9 @@ INDEXES: Mapping[str, tuple[tuple[tuple[str, ...], bool], ...]] = {
     "registry": ((("kind", "key"), False),),
 }
 
+RESTORING = "restoring"
+"""The collection with something in it while a copy is being put in place."""
+
 
 def name_of(first: str, second: str) -> str:
     """One string for two, never the same for two other ones."""

@@ -16,14 +16,19 @@ class MongoValues:
         name: of the database; the keys are in another one, "<name>-keys", to be backed up apart.
         level: read concern.
         clock: seconds since 1970.
+
+    Attributes:
+        data: the database of all but the keys.
+        wrapped: the database of the keys.
     """
 
     def __init__(self, client: Client, name: str, level: str, clock: Callable[[], float]) -> None:
-        data = database(client, name, level)
+        self.data = data = database(client, name, level)
+        self.wrapped = database(client, f"{name}-keys", level)
         self._clock = clock
         self._expiring, self._links = data["expiring"], data["links"]
         self._registry = data["registry"]
-        self._keys = database(client, f"{name}-keys", level)["keys"]
+        self._keys = self.wrapped["keys"]
 
     # --- keys ----------------------------------------------------------------------------------
 

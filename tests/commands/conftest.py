@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
+import socket
+import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from pgo.cli import main
 from pgo.commands import frame
 from pgo.settings import load
 
+MONGODB = os.environ.get("PGO_TEST_MONGODB", "")
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Vos"}]}
 
 
@@ -132,3 +137,27 @@ def file(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def wire(tmp_path_factory):
+    """Address of a server that speaks MongoDB's protocol; your own when PGO_TEST_MONGODB is set."""
+    if MONGODB:
+        yield MONGODB.partition("?")[0].rstrip("/")
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("wire")
+    command = [Path(sys.executable).parent / "nx-27017", "--data-dir", folder, "--port", str(port)]
+    command += ["--pid-file", folder / "pid", "--log-file", folder / "log"]
+    with (folder / "out").open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+    for _ in range(300):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            break
+        assert process.poll() is None, "the wire server did not start"
+        time.sleep(0.1)
+    yield f"mongodb://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(15)
