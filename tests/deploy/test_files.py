@@ -4,6 +4,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,27 @@ def test_every_image_is_plain_and_pinned_to_a_version():
     assert len(bases) == 2
     for image in used + bases:
         assert PINNED.fullmatch(image), image
+
+
+def test_files_that_name_a_python_name_one_that_the_project_takes():
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    lowest = project["project"]["requires-python"].removeprefix(">=")
+    base, build = (line.split()[0] for line in instructions("FROM"))
+    assert base == build, "what is installed in the one is run in the other"
+    version = base.removeprefix("python:").removesuffix("-slim")
+    assert [*map(int, version.split("."))] >= [*map(int, lowest.split("."))]
+    readme = (DEPLOY.parent / "README.md").read_text(encoding="utf-8")
+    assert f"Python {lowest} or newer" in readme
+    assert f"The image has Python {version}" in readme
+    assert f"Python {lowest} or newer" in text("pgo.service")
+    assert project["tool"]["mypy"]["python_version"] == lowest
+
+
+def test_the_image_is_called_after_the_version_of_the_project():
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    called = f"pgo:{project['project']['version']}"
+    assert SERVICES["pgo"]["image"] == called
+    assert f"-t {called} " in text("Containerfile")
 
 
 def test_nothing_runs_as_root():
