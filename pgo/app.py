@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -53,6 +54,7 @@ from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import CAPABILITIES, DESCRIPTION, oauth_uris, smart_configuration
 from pgo.oauth.pages import page_of_error
 from pgo.oauth.parts import Parts as OAuthParts
+from pgo.oauth.refused import Refused
 from pgo.oauth.routes import router as oauth_router
 from pgo.oauth.used import Used, beside
 from pgo.oneself import kind_of
@@ -103,7 +105,7 @@ class Server:
         self._stack = AsyncExitStack()
         self._app: ASGIApp | None = None
         self.house: House | None = None
-        self.pages: FastAPI | None = None
+        self.pages: Callable[[], FastAPI] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or the server's own start and stop."""
@@ -163,6 +165,8 @@ class Server:
                     why = [f"{issue.place}: {issue.detail}" for issue in error.issues]
                     await send({"type": "lifespan.startup.failed", "message": "; ".join(why)})
                     return
+                if self.pages is not None:
+                    self.pages()  # now, not while the first person waits
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.stop()
@@ -189,8 +193,10 @@ def from_environment() -> Server:
     return build(settings)
 
 
-def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, FastAPI]:
-    """The whole application, and the part of it that is FastAPI."""
+def _wired(
+    house: House, counters: Rates, used: Used | None
+) -> tuple[ASGIApp, Callable[[], FastAPI]]:
+    """The whole application, and what makes the part of it that is FastAPI, once."""
     metrics = make_metrics(lambda: len(house.parts.dossiers.open_clients))
     oauth = _oauth(house, used)
     guard = Guard(house.registry, house.tokens, oauth.proofs)
@@ -220,8 +226,8 @@ def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, F
         )
     )
     offer = Offer(_exchange(house, door))
-    pages = _fastapi(house, door, oauth)
-    health, fronted = Health(_readiness(house)), Methods(pages)
+    pages = cache(lambda: _fastapi(house, door, oauth))
+    health, fronted = Health(_readiness(house)), cache(lambda: Methods(pages()))
 
     def dispatch(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path = scope["path"] if scope["type"] == "http" else ""
@@ -231,10 +237,11 @@ def _wired(house: House, counters: Rates, used: Used | None) -> tuple[ASGIApp, F
             return offer(scope, receive, send)
         if path.startswith("/health/"):
             return health(scope, receive, send)
-        return (metrics if path == "/metrics" else fronted)(scope, receive, send)
+        return (metrics if path == "/metrics" else fronted())(scope, receive, send)
 
     cors = Cors(dispatch, registered_origins(house.registry))
-    return wrap(cors, house.settings, metrics), pages
+    draw = page_of_error(secure=oauth.secure)
+    return wrap(cors, house.settings, metrics, pages=lambda app: Refused(app, draw)), pages
 
 
 def _exchange(house: House, door: _FrontDoor) -> OfferDoors:

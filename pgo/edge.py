@@ -3,6 +3,7 @@
 From the outside in::
 
     Front    request id, safe headers, whatever is raised is answered  (pgo.web)
+    pages    for people, what is refused is a page                     (pgo.oauth.refused)
     Limits   what may come in, how much, how slowly                    (pgo.limits)
     app
 
@@ -34,6 +35,7 @@ def wrap(
     *,
     ids: Callable[[], str] = new_id,
     body_seconds: float = BODY_SECONDS,
+    pages: Callable[[ASGIApp], ASGIApp] = lambda app: app,
 ) -> ASGIApp:
     """The application behind all layers. Call `pgo.log.configure` first.
 
@@ -43,6 +45,7 @@ def wrap(
         metrics: what requests are counted in.
         ids: makes request ids.
         body_seconds: how long a body may take to arrive.
+        pages: draws what the limits refuse, where people look.
     """
     log, observe = access_log(), metrics.answers.observe
 
@@ -53,4 +56,5 @@ def wrap(
         state = scope["state"]
         log(said, seconds, state["request_id"], state.get("exchange", _NOTHING))
 
-    return Front(Limits(app, settings, body_seconds=body_seconds), settings, ids, ended)
+    limited = pages(Limits(app, settings, body_seconds=body_seconds))
+    return Front(limited, settings, ids, ended)

@@ -172,6 +172,17 @@ class Arriving:
             person="" if account is None else account.name,
         )  # fmt: skip
 
+    async def signed_out(self, request: Request, way: str) -> Response:
+        """That somebody is out here, with the way out at his provider when it offers one."""
+        provider, way_out = self.providers.get(way), ""
+        if provider is not None:
+            way_out = await provider.way_out(f"{self.parts.issuer}/oauth/out-{way}")
+        label = provider.set_up.label if provider and way_out else ""
+        return self.look.page(
+            "signed_out.html", request=request, provider=label, way_out=way_out,
+            here=f"signed-out?bij={way}" if label else "signed-out",
+        )  # fmt: skip
+
 
 def enough(session: Session, flow: Flow) -> bool:
     """Whether a session is good for what waits; the development page always asks who."""

@@ -36,8 +36,8 @@ _SHEET = {
     "passkey.js": "text/javascript",
 }
 FAULTS = {
-    401: "signed_out", 403: "forbidden", 404: "missing", 405: "missing", 409: "busy",
-    413: "large", 429: "often",
+    401: "signed_out", 403: "forbidden", 404: "missing", 405: "missing", 408: "slow", 409: "busy",
+    413: "large", 414: "long", 429: "often", 431: "cookies",
 }  # fmt: skip
 """Which text of the catalogue's `fault` tells of a status; 500 and up is ours, all else is bad."""
 _OF_APP = {"client_id": "app", "redirect_uri": "address"}
@@ -49,6 +49,7 @@ PLACES = ("app", "between", "own")
 _QUESTIONS = frozenset({"/oauth/authorize", "/oauth/consent"})
 _BETWEEN = frozenset(f"/oauth/{name}" for name in ("sign-in", "role", "passkey", "recover", "link"))
 _MINUTE = 60
+_DEEPEST = 4
 
 
 class Look:
@@ -191,9 +192,10 @@ def source_of(address: str) -> str:
 
 
 def _root(request: Request | None) -> str:
-    """From the page to the top of the server, as a relative reference."""
+    """From the page to the top of the server; from deeper than any page of ours, by the host."""
     path = "/oauth/page" if request is None else request.scope["path"]
-    return "../" * (path.count("/") - 1)
+    depth = path.count("/") - 1
+    return "../" * depth if depth <= _DEEPEST else "/"
 
 
 def _others(request: Request | None, here: str, values: dict[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pgo.errors import Conflict, Forbidden, NotFound
 from pgo.oauth.arriving import Arriving
 from pgo.oauth.browser import own_form
 from pgo.oauth.forms import query_of
+from pgo.oauth.network import network_of
 from pgo.oauth.news import SHOWN, sentence, since
 from pgo.oauth.passkeys import MOST_NAME, Passkeys
 from pgo.oauth.recovery import make_codes
@@ -148,24 +149,19 @@ class OwnPages:
             if everywhere:
                 await sessions.end_all(session.person)
             await self._on.parts.note("oauth.sign-out", person=session.person, detail=detail)
-            page = await self._signed_out_page(request, session)
+            page = await self._on.signed_out(request, session.way)
             await sessions.end_here(request, page)
             sessions.leave(page)
             return page
 
         return await self.within(request, "sessions", out)
 
-    async def _signed_out_page(self, request: Request, session: Session) -> Response:
-        """With the way to sign out at the provider too, when one was used and offers that."""
-        provider, way_out = self._on.providers.get(session.way), ""
-        if provider is not None:
-            back = f"{self._on.parts.issuer}/oauth/out-{session.way}"
-            way_out = await provider.way_out(back)
-        label = provider.set_up.label if provider and way_out else ""
-        return self._on.look.page(
-            "signed_out.html", request=request, here="sign-in?next=home", provider=label,
-            way_out=way_out,
-        )  # fmt: skip
+    async def signed_out(self, request: Request) -> Response:
+        """The page after signing out once more, in another language; of nobody in particular."""
+        if await self._on.sessions.current(request) is not None:
+            return self._on.look.onward("sessions")
+        self._on.parts.count("sign-in-begun", network_of(request))
+        return await self._on.signed_out(request, dict(query_of(request)).get("bij", ""))
 
     async def _sessions_page(self, request: Request, session: Session) -> Response:
         labels = {one.name: one.label for one in self._on.parts.ways.providers}

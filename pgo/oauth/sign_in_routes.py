@@ -38,6 +38,7 @@ def add_sign_in(routes: APIRouter, arriving: Arriving, answer: Answer) -> None:
         ("GET", "sessions", "oauth.means", own.sessions),
         ("POST", "sessions", "oauth.sign-out", own.end_session),
         ("POST", "sign-out", "oauth.sign-out", own.sign_out),
+        ("GET", "signed-out", "oauth.sign-out", own.signed_out),
     )
     for method, path, event, work in rows:
         routes.add_api_route(

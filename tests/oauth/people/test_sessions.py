@@ -244,6 +244,48 @@ async def test_a_provider_without_a_way_out_or_with_a_strange_one_gets_no_link(p
     assert "http" not in out.text.partition("<main")[2]
 
 
+@pytest.mark.parametrize("name", ["good", "plain"])
+async def test_the_page_after_signing_out_says_the_same_in_another_language(people, name):
+    visitor = await people.signed_in(name=name)
+    out = await sign_out(visitor)
+    link = html.unescape(re.search(r'href="([^"]*taal=en)"', out.text)[1])
+    page = await visitor.http.get(f"/oauth/{link}")
+    assert "You are signed out" in page.text
+    assert ("/good/end?" in page.text) is (name == "good")
+    assert way_out_of(page) == way_out_of(out)
+    assert "Makkelijke woorden" in (await there(visitor, page, "nl")).text
+
+
+def way_out_of(page) -> list[str]:
+    return re.findall(r'href="(http[^"]*)"', page.text)
+
+
+async def there(visitor, page, tongue):
+    link = html.unescape(re.search(rf'href="([^"]*taal={tongue})"', page.text)[1])
+    return await visitor.http.get(f"{page.url.path}{link}" if link[0] == "?" else f"/oauth/{link}")
+
+
+@pytest.mark.parametrize("named", ["", "nobody", "https://evil.test", "Good", "../good"])
+async def test_that_page_leads_to_no_address_from_a_query(people, named):
+    page = await people.visitor().http.get(f"/oauth/signed-out?bij={named}")
+    assert page.status_code == 200
+    assert "evil" not in page.text
+    assert way_out_of(page) == []
+
+
+async def test_who_is_still_signed_in_is_not_told_that_he_is_out(people):
+    visitor = await people.signed_in()
+    answer = await visitor.http.get("/oauth/signed-out?bij=good")
+    assert answer.headers["location"] == "sessions"
+
+
+async def test_the_page_after_signing_out_is_counted_by_network(people):
+    counted = []
+    people.more = {"count": lambda limit, who: counted.append((limit, who))}
+    await people.visitor().http.get("/oauth/signed-out?bij=good")
+    assert counted == [("sign-in-begun", "192.0.2.0/24")]
+
+
 async def test_who_comes_back_from_there_sees_that_he_is_out(people):
     visitor = await people.signed_in()
     answer = await visitor.http.get("/oauth/out-good?state=x")
