@@ -37,6 +37,7 @@ from typing import Any, Final, NamedTuple
 
 from bson import decode_all, encode
 
+from pgo import errors
 from pgo.store.durable import created
 from pgo.store.mongo import MongoStore
 from pgo.store.mongo_documents import Document
@@ -176,12 +177,12 @@ def documents(path: Path) -> Iterator[bytes]:
     """The BSON documents in a file of a copy, one at a time.
 
     Raises:
-        ValueError: it ends in the middle of one.
+        errors.BadValue: it ends in the middle of one.
     """
     with path.open("rb") as file:
         while head := file.read(_SIZE.size):
             (size,) = _SIZE.unpack(head) if len(head) == _SIZE.size else (0,)
             rest = file.read(max(0, size - _SIZE.size))
             if size <= _SIZE.size or len(rest) != size - _SIZE.size:
-                raise ValueError("a file of this copy ends in the middle of a document")
+                raise errors.BadValue("it ends in the middle of a document", place=path.name)
             yield head + rest

@@ -89,6 +89,19 @@ async def quick(store, client, writer):
         say("line", seq)
 
 
+async def flushes(store, client, writer):
+    """Write lines into two chains at once, some by the batch, and say how far they are."""
+    seq = 0
+    while True:
+        count = 1 + seq % 3
+        numbers = range(seq + 1, seq + 1 + count)
+        await store.note(
+            [line(each, writer, n, b"x" * 100) for n in numbers for each in (client, "system")]
+        )
+        seq += count
+        say("lines", seq)
+
+
 async def bodies(store, client, _):
     """Keep bodies no commit will ever name, until killed."""
     while True:
@@ -162,6 +175,7 @@ async def main(address, what, client, argument):
             "turned": turned,
             "forever": forever,
             "quick": quick,
+            "flushes": flushes,
             "bodies": bodies,
             "hold": hold,
             "fill": fill,

@@ -16,8 +16,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+from pymongo.monitoring import CommandListener
 
-from pgo.store import open_store
+from pgo.store import mongo_driver, open_store
 from pgo.store.contract import Commit, Line
 
 NOW = 1_700_000_000.0
@@ -168,3 +169,26 @@ def child(address):
     for process in started:
         process.kill()
         process.communicate()
+
+
+class Recorder(CommandListener):
+    def __init__(self):
+        self.commands = []
+
+    def started(self, event):
+        self.commands.append(event.command)
+
+    def succeeded(self, event):
+        """Only what was asked matters."""
+
+    failed = succeeded
+
+    def asked(self, *names):
+        return [(next(iter(x)), x[next(iter(x))]) for x in self.commands if next(iter(x)) in names]
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    listener = Recorder()
+    monkeypatch.setitem(mongo_driver.TIMES, "event_listeners", [listener])
+    return listener

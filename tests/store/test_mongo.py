@@ -5,10 +5,9 @@ import gc
 import os
 
 import pytest
-from pymongo.monitoring import CommandListener
 
 from pgo import errors
-from pgo.store import mongo_address, mongo_driver, open_store
+from pgo.store import mongo_address, open_store
 
 REPLICA = {"setName": "rs0", "isWritablePrimary": True}
 ROUTER = {"msg": "isdbgrid", "isWritablePrimary": True}
@@ -18,29 +17,6 @@ ALONE = {"isWritablePrimary": True}
 @pytest.fixture
 def backend():
     return "wire"
-
-
-class Recorder(CommandListener):
-    def __init__(self):
-        self.commands = []
-
-    def started(self, event):
-        self.commands.append(event.command)
-
-    def succeeded(self, event):
-        """Only what was asked matters."""
-
-    failed = succeeded
-
-    def asked(self, *names):
-        return [(next(iter(x)), x[next(iter(x))]) for x in self.commands if next(iter(x)) in names]
-
-
-@pytest.fixture
-def recorder(monkeypatch):
-    listener = Recorder()
-    monkeypatch.setitem(mongo_driver.TIMES, "event_listeners", [listener])
-    return listener
 
 
 @pytest.mark.parametrize(
