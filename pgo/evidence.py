@@ -23,7 +23,7 @@ from pgo.office import Office
 from pgo.regie import FROZEN
 from pgo.standing import holds_reins, sent_relation
 from pgo.store.contract import NotNext
-from pgo.succession import NAMED
+from pgo.wishes import NAMED
 from pgo.world import SUBJECT, rules_of
 
 _RACES: Final = 1000

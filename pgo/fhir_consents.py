@@ -250,7 +250,7 @@ class Consents(Regie):
         if old.parent and old.by != self.caller.person:
             raise Forbidden("only who passed it on may change it")
         if old.effect == "deny":
-            self._beheren(call, target="deny", grant_to=old.to_who, id_=old.id)
+            self._alone(call, rules, old.to_who, old.id)
         elif waits := self._may_make(call, rules, new):
             raise Forbidden(f"you may not change this alone; it needs {waits}: propose a new one")
         if new.revoked is not None:
@@ -260,22 +260,27 @@ class Consents(Regie):
         except BadValue as fault:
             raise _placed(fault) from fault
 
+    def _alone(self, call: Call, rules: Rules, to: str, id_: str) -> None:
+        """The caller may end or change this deny himself; through FHIR nothing is asked.
+
+        Raises:
+            Forbidden: not, or not alone.
+        """
+        if waits := self._opens(call, rules, "deny", to, id_):
+            raise Forbidden(f"you may not do this alone; it needs {waits}: end it by its id")
+
     async def _ended(self, call: Call, row: Row, status: str, if_match: int | None) -> Found:
         id_ = rule_behind(self.dossier.image, RELEASE, "Consent", row.id)
         await self._meet(str(self._kept(id_).get("to_who", "")))
 
-        def build(_: Rules) -> tuple[Rule, ...]:
+        def build(rules: Rules) -> tuple[Rule, ...]:
             self._matches(row.id, if_match)
             kept = self.dossier.image.rule("grant", id_) or {}
-            deny = kept["effect"] == "deny"
-            if not (kept.get("parent") and kept["by"] == self.caller.person):
-                self._beheren(
-                    call,
-                    target="deny" if deny else "grant",
-                    restrictive=not deny,
-                    grant_to=str(kept.get("to_who", "")),
-                    id_=id_,
-                )
+            to = str(kept.get("to_who", ""))
+            if kept["effect"] == "deny":
+                self._alone(call, rules, to, id_)
+            elif not (kept.get("parent") and kept["by"] == self.caller.person):
+                self._beheren(call, target="grant", restrictive=True, grant_to=to, id_=id_)
             over = kept.get("status") in _ENDED
             ended = {"revoked": instant(call.at)} | kept | ({} if over else {"status": status})
             return (Rule("grant", id_, ended),)

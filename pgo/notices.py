@@ -25,6 +25,7 @@ from pgo.plain.notices import FIXED, URGENT, sentence
 from pgo.regie import Regie
 from pgo.stopped import APP
 from pgo.verdict import Verdict
+from pgo.wishes import KIND, Wish, wishes
 from pgo.world import rules_of
 
 CONTENT: Final[tuple[str, ...]] = ("uitslagen", "medicatie")
@@ -128,6 +129,8 @@ class Notices(Regie):
             return _FROM_NOTICE.get(str(value.get("kind")), "") if self._is_for(value) else ""
         if not self._concerned() or not value:
             return ""
+        if rule.kind == KIND:
+            return "voorstel" if Wish(KIND, rule.id, value).open else ""
         if rule.kind == "grant" and value.get("effect") == "permit":
             return {"active": "toegang", "proposed": "voorstel"}.get(
                 str(value.get("status", "active")), ""
@@ -185,6 +188,7 @@ class Notices(Regie):
             for id_, value in image.rules("grant").items()
             if value.get("effect") == "permit" and value.get("status", "active") in kinds
         ]
+        waiting = [(one.id, "voorstel", str(one.kept["made"])) for one in wishes(image) if one.open]
         asked = [
             (id_, "verzoek", str(value["made"]))
             for id_, value in image.rules("request").items()
@@ -192,7 +196,7 @@ class Notices(Regie):
         ]
         return [
             Message(id_, kind, at)
-            for id_, kind, made in (*grants, *asked)
+            for id_, kind, made in (*grants, *waiting, *asked)
             if (at := micros(moment(made))) >= since
         ]
 

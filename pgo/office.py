@@ -34,12 +34,11 @@ from pgo.house import House
 from pgo.moment import instant
 from pgo.oauth.scopes import cap_of
 from pgo.projection import unshown
-from pgo.regie import subject_rule
 from pgo.shown import Outcome
 from pgo.standing import sent_relation
 from pgo.store.contract import NotNext
 from pgo.vault import Vault
-from pgo.world import SUBJECT, verdict_of
+from pgo.world import SUBJECT, subject_rule, verdict_of
 
 _FACTS: Final = frozenset(
     {"person", "name", "patient", "birth", "deceased"}
@@ -94,7 +93,7 @@ class Office(Vault):
         rules = [facts]
         for index, row in enumerate(relations):
             sent = {name: value for name, value in row.items() if name != "client"}
-            _, related = sent_relation(sent, whose, f"relations[{index}]")
+            _, related = sent_relation(sent, whose, f"relations[{index}]", whole=True)
             rules.append(Rule("relation", f"r-{secrets.token_hex(8)}", related))
         await self._house.keys.make(self.client)
         for person in (whose, *(str(row["person"]) for row in relations)):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from pgo.agreement import both_needed, opens_less
 from pgo.audit.entry import Entry
 from pgo.audit.without import without
 from pgo.call import Call
@@ -26,7 +27,19 @@ from pgo.errors import BadValue, Forbidden, NotFound, Unavailable
 from pgo.moment import instant
 from pgo.standing import claimed, gives, may_end, sent_relation, within_bounds
 from pgo.store.contract import NotNext
-from pgo.world import SUBJECT, Rules, rules_of
+from pgo.wishes import (
+    ADMIT,
+    KIND,
+    RELATION,
+    UNSEAL,
+    Wish,
+    admitted,
+    asked,
+    fallen,
+    unsealed,
+    wishes,
+)
+from pgo.world import Rules, rules_of
 
 _RACES: Final = 1000
 FROZEN: Final = ("state", "regie")
@@ -52,6 +65,8 @@ class Regie(Door):
             await self._may_read(call, _CONSENTS)
             image, rules = self.dossier.image, rules_of(self.dossier, self._parts.policy)
             found = {kind: _listed(image.rules(kind)) for kind in _LISTED}
+            found["seal"] = [one for one in found["seal"] if self._shows(one["id"])]
+            found[KIND] = [one.listed() for one in wishes(image)]
             for easy, name in ((False, "samenvatting"), (True, "eenvoudig")):
                 words = await self._words(rules, easy=easy)
                 for grant in found["grant"]:
@@ -70,6 +85,11 @@ class Regie(Door):
             titles = await self._words(rules)
         shown = [without(entry, hidden, SEALS) for entry in entries] if hidden else entries
         return [entry for entry in shown if entry is not None], titles
+
+    def _shows(self, sealed: str) -> bool:
+        """Whether the caller may know of what this seal lies on."""
+        row = self.dossier.image.get(*sealed.split("/"))
+        return row is None or self.held_verdict.sees(row)
 
     async def _words(self, rules: Rules, *, easy: bool = False) -> dict[str, str]:
         """Each grant in plain Dutch, with names and kinds people know; `easy`: easier still."""
@@ -139,6 +159,8 @@ class Regie(Door):
     def _new(self, call: Call, rules: Rules, grant: Grant, made: dict[str, Any]) -> Rule:
         """The rule of a new grant, if the caller may make it; a proposal if he may not alone."""
         waits = self._may_make(call, rules, grant)
+        made_ = "deny" if grant.effect == "deny" else "grant"
+        call.interaction = "propose" if waits else made_
         if waits:
             waiting = {"status": "proposed", "waits": waits, "proposed_by": self.caller.person}
             made = {**made, **waiting}
@@ -162,10 +184,10 @@ class Regie(Door):
         self._beheren(call, target="deny", restrictive=True, grant_to=grant.to_who)
         return ""
 
-    def _widened(self, call: Call, grant_to: str, id_: str = "") -> str:
+    def _widened(self, call: Call, grant_to: str, id_: str = "", *, target: str = "grant") -> str:
         """The caller may open something to somebody: "", or what that waits for."""
         self._not_frozen()
-        decision = self._asked("beheren", id_, target="grant", grant_to=grant_to)
+        decision = self._asked("beheren", id_, target=target, grant_to=grant_to)
         call.because(decision)
         if decision.permit:
             return ""
@@ -173,31 +195,50 @@ class Regie(Door):
             return sound.CO_CONSENT
         raise Forbidden("you may not do this: " + decision.reason)
 
+    def _opens(
+        self, call: Call, rules: Rules, target: str, grant_to: str = "", id_: str = ""
+    ) -> str:
+        """What opening this waits for; between 12 and 15 nobody opens anything alone.
+
+        Who then holds the reins by a grant alone has nothing to give: the family decides.
+        """
+        waits = self._widened(call, grant_to, id_, target=target)
+        world, now, me = self.held_verdict.world, self._parts.clock(), self.caller.person
+        if not waits and both_needed(rules.subject, now):
+            return "" if gives(world, rules.subject, me, now) else sound.FAMILY
+        return waits
+
+    def _asks(
+        self, call: Call, what: str, wants: dict[str, Any], to: str, waits: str
+    ) -> tuple[Rule, ...]:
+        """Ask the other for what the caller may not do alone; nothing holds yet."""
+        call.interaction = "propose"
+        me = self.caller.person
+        return (asked(self.dossier.image, what, wants, to, by=me, at=call.at, waits=waits),)
+
     async def revoke(self, id_: str) -> dict[str, Any]:
         """End a grant. Never answered with a conflict: it waits for its turn."""
         async with self.call("revoke") as call:
             await self._enter(call, "u")
             await self._meet(str((self.dossier.image.rule("grant", id_) or {}).get("to_who", "")))
 
-            def build(_: Rules) -> tuple[Rule, ...]:
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                call.interaction = "revoke"
                 kept = self.dossier.image.rule("grant", id_)
                 if kept is None:
                     raise NotFound("there is no such grant")
-                deny = kept["effect"] == "deny"
+                to = str(kept.get("to_who", ""))
                 made_by_me = kept.get("parent") and kept["by"] == self.caller.person
-                if not made_by_me:
-                    self._beheren(
-                        call,
-                        target="deny" if deny else "grant",
-                        restrictive=not deny,
-                        grant_to=str(kept.get("to_who", "")),
-                        id_=id_,
-                    )
-                ended = {"revoked": instant(call.at)} | kept | {"status": "inactive"}
-                return (Rule("grant", id_, ended),)
+                if kept["effect"] == "deny":
+                    waits = self._opens(call, rules, "deny", to, id_)
+                    if waits and kept.get("status", "active") == "active":
+                        return self._asks(call, ADMIT, {"grant": id_}, to, waits)
+                elif not made_by_me:
+                    self._beheren(call, target="grant", restrictive=True, grant_to=to, id_=id_)
+                return (admitted(id_, kept, call.at),)
 
             rule = (await self._change(call, build))[0]
-        return _one(rule)
+        return said_of(rule)
 
     # --- relations and seals -------------------------------------------------------------------
 
@@ -205,6 +246,7 @@ class Regie(Door):
         """Record who represents the client; `beheren`, and evidence where the law asks it.
 
         What rests on evidence is a claim that gives no right until an operator has verified it.
+        Of a child of 12-15 it waits until the other party has agreed.
         """
         async with self.call("relate") as call:
             await self._enter(call, "c")
@@ -212,12 +254,15 @@ class Regie(Door):
             relation, made = sent_relation(sent, client)
             new = claimed(relation, made, self.caller.person, call.at)
 
-            def build(_: Rules) -> tuple[Rule, ...]:
-                self._beheren(call, target="relation", grant_to=relation.person)
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                call.interaction = "relate"
+                waits = self._opens(call, rules, "relation", relation.person)
+                if waits:
+                    return self._asks(call, RELATION, made, relation.person, waits)
                 return (new,)
 
             rule = (await self._change(call, build, relation.person))[0]
-        return _one(rule)
+        return said_of(rule)
 
     async def end_relation(self, id_: str) -> dict[str, Any]:
         """End a relation now; what it allowed before stays on record."""
@@ -233,13 +278,20 @@ class Regie(Door):
                 relation = reading.relation(kept)
                 may_end(world, rules.subject, relation, self.caller.person, now)
                 over = relation.to is not None and relation.to <= now
-                return (Rule("relation", id_, kept if over else kept | {"to": instant(call.at)}),)
+                new = kept if over else kept | {"to": instant(call.at)}
+                ended, me = Rule("relation", id_, new), self.caller.person
+                asked_by, image = relation.person, self.dossier.image
+                return (ended, *fallen(image, world, rules.subject, ended, asked_by, me, call.at))
 
             rule = (await self._change(call, build))[0]
         return _one(rule)
 
     async def seal(self, rel: str, type_: str, id_: str, label: str) -> dict[str, Any]:
-        """Put a zegel on one resource the caller can see, or take it off (label "")."""
+        """Put a zegel on one resource the caller can see, or take it off (label "").
+
+        A lighter seal in place of another opens something, as taking it off does: of a child of
+        12-15 that waits until the other party has agreed.
+        """
         name = f"{rel}/{type_}/{id_}"
         async with self.call("seal" if label else "unseal", release=rel, type_=type_) as call:
             await self._enter(call, "c" if label else "u")
@@ -250,12 +302,18 @@ class Regie(Door):
                 raise NotFound("not found")
             call.touch([row], self.dossier.image.facets)
 
-            def build(_: Rules) -> tuple[Rule, ...]:
-                self._beheren(call, target="seal", restrictive=bool(label), id_=id_)
-                return (Rule("seal", name, {"label": label} if label else None),)
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                call.interaction = "seal" if label else "unseal"
+                before = str((self.dossier.image.rule("seal", name) or {}).get("label", ""))
+                if opens_less(before, label):
+                    self._beheren(call, target="seal", restrictive=True, id_=id_)
+                elif waits := self._opens(call, rules, "seal", "", id_):
+                    wants = {"name": name, "label": before, "becomes": label}
+                    return self._asks(call, UNSEAL, wants, "", waits)
+                return (unsealed(name, label),)
 
             rule = (await self._change(call, build))[0]
-        return _one(rule)
+        return said_of(rule)
 
     # --- doing it ------------------------------------------------------------------------------
 
@@ -316,20 +374,16 @@ class Regie(Door):
         raise Unavailable("this dossier is very busy; nothing was changed")
 
 
-def subject_rule(subject: dict[str, Any]) -> Rule:
-    """The facts about the client that decisions need (consent 8, persons), checked.
-
-    Raises:
-        BadValue: with the place.
-    """
-    known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
-    reading.person(str(subject.get("person", SUBJECT)), known, "subject")
-    return Rule("subject", SUBJECT, subject)
-
-
 def _listed(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"id": id_, **value} for id_, value in found.items()]
 
 
 def _one(rule: Rule) -> dict[str, Any]:
     return {"id": rule.id, **(rule.value or {})}
+
+
+def said_of(rule: Rule) -> dict[str, Any]:
+    """The rule, or of what waits for the other: what was asked, and that it waits."""
+    if rule.kind != KIND:
+        return _one(rule)
+    return {**Wish(KIND, rule.id, rule.value or {}).shown(), "status": "proposed"}

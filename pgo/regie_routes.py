@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
@@ -56,6 +56,13 @@ class CodeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     code: str = Field(min_length=1, max_length=64)
+
+
+def waits(response: Response, answer: Json) -> Json:
+    """The answer, as 202 when nothing holds before somebody else agrees (`voorstellen`)."""
+    if "precies" in answer:
+        response.status_code = 202
+    return answer
 
 
 def router(house: House, caller_of: CallerOf, refused: Refused) -> APIRouter:
@@ -111,19 +118,35 @@ def _add_grants(routes: APIRouter, house: House, calling: Any) -> None:
 
     @routes.post("/dossiers/{client}/toestemmingen/{grant}/intrekken", summary="End a grant")
     async def ended(
-        client: Client, grant: str, request: Request, caller: Annotated[Caller, Depends(calling)]
+        client: Client,
+        grant: str,
+        request: Request,
+        response: Response,
+        caller: Annotated[Caller, Depends(calling)],
     ) -> Json:
-        """No request that starts after the answer is permitted by it."""
-        return await house.regie(caller, client, request_id(request.scope)).revoke(grant)
+        """No request that starts after the answer is permitted by it.
+
+        202: it is a deny, which stands until the other party agrees (`voorstellen`).
+        """
+        regie = house.regie(caller, client, request_id(request.scope))
+        return waits(response, await regie.revoke(grant))
 
 
 def _add_relations(routes: APIRouter, house: House, calling: Any) -> None:
     @routes.post("/dossiers/{client}/relaties", status_code=201, summary="Record a relation")
     async def related(
-        client: Client, sent: Json, request: Request, caller: Annotated[Caller, Depends(calling)]
+        client: Client,
+        sent: Json,
+        request: Request,
+        response: Response,
+        caller: Annotated[Caller, Depends(calling)],
     ) -> Json:
-        """Who represents the client, with evidence and period."""
-        return await house.regie(caller, client, request_id(request.scope)).relate(sent)
+        """Who represents the client, with evidence and period.
+
+        202: nothing is recorded before the other party agrees (`voorstellen`).
+        """
+        regie = house.regie(caller, client, request_id(request.scope))
+        return waits(response, await regie.relate(sent))
 
     @routes.post("/dossiers/{client}/relaties/{relation}/beeindigen", summary="End a relation")
     async def ended(
@@ -137,11 +160,19 @@ def _add_relations(routes: APIRouter, house: House, calling: Any) -> None:
 
     @routes.post("/dossiers/{client}/zegels", summary="Put on or take off a seal")
     async def sealed(
-        client: Client, sent: SealIn, request: Request, caller: Annotated[Caller, Depends(calling)]
+        client: Client,
+        sent: SealIn,
+        request: Request,
+        response: Response,
+        caller: Annotated[Caller, Depends(calling)],
     ) -> Json:
-        """A label no grant opens; an empty label takes it off."""
+        """A label no grant opens; an empty label takes it off.
+
+        202: the seal is as it was until the other party agrees (`voorstellen`).
+        """
         regie = house.regie(caller, client, request_id(request.scope))
-        return await regie.seal(sent.release, sent.type, sent.id, sent.label)
+        done = await regie.seal(sent.release, sent.type, sent.id, sent.label)
+        return waits(response, done)
 
 
 def _add_links(routes: APIRouter, house: House, calling: Any) -> None:

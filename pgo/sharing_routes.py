@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pgo.access import Access
@@ -13,7 +13,7 @@ from pgo.consent.words import ACTION_WORDS, CATEGORY_WORDS
 from pgo.house import House
 from pgo.invites import Invites, opened
 from pgo.proposals import Proposals
-from pgo.regie_routes import CallerOf, Client, Json, Refused
+from pgo.regie_routes import CallerOf, Client, Json, Refused, waits
 from pgo.reviews import Reviews
 from pgo.succession import Succession
 from pgo.teams import replace_members
@@ -283,6 +283,24 @@ def _add_proposals(routes: APIRouter, house: House, calling: Any) -> None:
         """The proposal never opens anything."""
         return await proposals(client, request, caller).turn_down(grant)
 
+    @routes.post("/dossiers/{client}/voorstellen/{voorstel}/instemmen", summary="Agree to any")
+    async def agreed_to(
+        client: Client,
+        voorstel: Id,
+        sent: AgreedIn,
+        request: Request,
+        caller: Annotated[Caller, Depends(calling)],
+    ) -> Json:
+        """To exactly this, whatever it is about: a grant, a seal, a successor, a relation."""
+        return await proposals(client, request, caller).agree(voorstel, sent.precies)
+
+    @routes.post("/dossiers/{client}/voorstellen/{voorstel}/afwijzen", summary="Turn down any")
+    async def turned_away(
+        client: Client, voorstel: Id, request: Request, caller: Annotated[Caller, Depends(calling)]
+    ) -> Json:
+        """By who is asked, or by who asked it and takes it back."""
+        return await proposals(client, request, caller).turn_down(voorstel)
+
     @routes.post("/dossiers/{client}/waarnemingen", status_code=201, summary="Propose a substitute")
     async def stood_in(
         client: Client,
@@ -350,10 +368,14 @@ def _add_succession(routes: APIRouter, house: House, calling: Any) -> None:
         client: Client,
         sent: PersonIn,
         request: Request,
+        response: Response,
         caller: Annotated[Caller, Depends(calling)],
     ) -> Json:
-        """Gives no right by itself; an operator activates it with evidence."""
-        return await succession(client, request, caller).name(sent.person)
+        """Gives no right by itself; an operator activates it with evidence.
+
+        202: nobody is named before the other party agrees (`voorstellen`).
+        """
+        return waits(response, await succession(client, request, caller).name(sent.person))
 
     @routes.post("/dossiers/{client}/opvolging/betwisten", summary="Contest the reins")
     async def contested(

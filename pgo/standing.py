@@ -44,15 +44,18 @@ _PURPOSES: Final = {"copiloot": "CAREMGT", "zorgverlener": "TREAT"}
 
 
 def sent_relation(
-    sent: Mapping[str, Any], client: str, place: str = "relation"
+    sent: Mapping[str, Any], client: str, place: str = "relation", *, whole: bool = False
 ) -> tuple[Relation, dict[str, Any]]:
     """A relation as somebody wants to record it, and the form it is stored in.
+
+    `whole`: for an operator who brings in what there is; to others, that a child let his parent
+    in is not known: the child says so himself.
 
     Raises:
         BadValue: with the place, also for a member or kind that is not known;
         Missing: the evidence the law asks for this kind.
     """
-    if not _MEMBERS.issuperset(sent):
+    if not (_MEMBERS if whole else _MEMBERS - {"child_confirmed"}).issuperset(sent):
         raise BadValue("a member that is not known", place=place)
     made = {**sent, "client": client}
     relation = reading.relation(made, place)
@@ -98,8 +101,12 @@ def may_propose(
     at: datetime,
     *,
     co_consent: bool = True,
+    target: str = "grant",
 ) -> Decision:
-    """Whether somebody may open something to somebody now, given that the other party agrees."""
+    """Whether somebody may open something to somebody now, given that the other party agrees.
+
+    `target` is as in a decision's request: what it is done with.
+    """
     resource = Resource(frozenset({"toestemmingen"}), "Consent")
     actor = client if who == client.id else world.person(who)
     asked = Request(who, client.id, "beheren", _PURPOSES.get(actor.kind, _PURPOSE), at, resource)
@@ -110,7 +117,7 @@ def may_propose(
             person=actor,
             org=min(actor.orgs, default=""),
             co_consent=co_consent,
-            target="grant",
+            target=target,
             grant_to=grant_to,
         ),
     )
@@ -144,21 +151,19 @@ def _giving(world: World, client: Person, who: str, at: datetime) -> tuple[Basis
     return tuple(each for each in bases if each.actions is None or "beheren" in each.actions)
 
 
-def agrees_as_parent(world: World, client: Person, who: str, at: datetime) -> bool:
-    """Whether somebody is a parent or voogd with gezag of a child of 12-15, confirmed or not.
+def as_confirmed(world: World, client: Person, who: str, at: datetime) -> World | None:
+    """The world in which a child of 12-15 has confirmed this parent or voogd with gezag.
 
-    A deny of the child against him holds: then he is not asked.
+    None when the client is not of that age: there is nothing to confirm.
     """
     twelve = birthday(client.birth, CHILD, latest=True)
     if twelve is None or not twelve <= at or reached(client, SIXTEEN, at, latest=True):
-        return False
+        return None
     relations = tuple(
         replace(each, child_confirmed=twelve) if each.person == who and each.gezag else each
         for each in world.relations
     )
-    imagined = World.of(world.persons, relations, world.grants, world.policy)
-    decision = may_propose(imagined, client, who, "", at)
-    return decision.permit and decision.reason.startswith("VERTEGENWOORDIGER:")
+    return World.of(world.persons, relations, world.grants, world.policy)
 
 
 def _could_exclude(world: World, client: Person, relation: Relation, by: str, at: datetime) -> bool:

@@ -7,7 +7,7 @@ nobody is left who holds the reins.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Any
 
 from pgo.consent import representation
 from pgo.door import PATIENT
@@ -15,10 +15,10 @@ from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Conflict, Forbidden, NotFound
 from pgo.moment import instant
 from pgo.plain.clean import clean
-from pgo.regie import FROZEN, Regie
+from pgo.regie import FROZEN, Regie, said_of
+from pgo.wishes import KIND, NAMED, SUCCESSOR, named, succeeded
 from pgo.world import Rules, rules_of
 
-NAMED: Final = ("successor", "opvolger")
 _LEAST, _MOST = 10, 500
 
 
@@ -28,6 +28,8 @@ class Succession(Regie):
     async def name(self, person: str) -> dict[str, Any]:
         """Name who takes over; in place of who was named before.
 
+        Of a child of 12-15 it waits until the other party has agreed.
+
         Raises:
             BadValue: nobody who can; Forbidden: you do not hold the reins.
         """
@@ -36,14 +38,17 @@ class Succession(Regie):
             account = await self._parts.people.person(person)
 
             def build(rules: Rules) -> tuple[Rule, ...]:
-                self._beheren(call, target="relation", grant_to=person)
+                call.interaction = "successor"
+                waits = self._opens(call, rules, "relation", person)
                 if account is None or person == rules.subject.id:
                     raise BadValue("not somebody who can take over", place="person")
-                said = {"person": person, "by": self.caller.person, "made": instant(call.at)}
-                return (Rule(*NAMED, said),)
+                if waits:
+                    wants = {"person": person, "instead_of": named(self.dossier.image)}
+                    return self._asks(call, SUCCESSOR, wants, person, waits)
+                return (succeeded(person, self.caller.person, call.at),)
 
             rule = (await self._change(call, build))[0]
-        return rule.value or {}
+        return said_of(rule) if rule.kind == KIND else rule.value or {}
 
     async def contest(self, why: str) -> dict[str, Any]:
         """Say that the reins are not in the right hands: nothing is opened until that is settled.

@@ -22,6 +22,7 @@ from pgo.consent.model import (
 )
 from pgo.consent.reading import person, relation, stored_grant
 from pgo.dossier.image import Image
+from pgo.dossier.log import Rule
 from pgo.dossier.open import Dossier
 from pgo.moment import micros
 from pgo.narrowed import narrowed
@@ -107,6 +108,17 @@ def _subject(image: Image) -> Person:
     value.pop("patient", None)
     value.pop("name", None)
     return person(str(value.pop("person", SUBJECT)), value)
+
+
+def subject_rule(subject: dict[str, Any]) -> Rule:
+    """The facts about the client that decisions need (consent 8, persons), checked.
+
+    Raises:
+        BadValue: with the place.
+    """
+    known = {k: v for k, v in subject.items() if k not in {"person", "patient", "name"}}
+    person(str(subject.get("person", SUBJECT)), known, "subject")
+    return Rule("subject", SUBJECT, subject)
 
 
 async def verdict_of(

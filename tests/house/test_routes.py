@@ -47,6 +47,8 @@ ROUTES = {
     "POST /dossiers/{client}/uitnodigingen/{invite}/intrekken": TOKEN,
     "POST /dossiers/{client}/verzoeken/{verzoek}/afwijzen": TOKEN,
     "POST /dossiers/{client}/verzoeken/{verzoek}/toestaan": TOKEN,
+    "POST /dossiers/{client}/voorstellen/{voorstel}/afwijzen": TOKEN,
+    "POST /dossiers/{client}/voorstellen/{voorstel}/instemmen": TOKEN,
     "POST /dossiers/{client}/waarnemingen": TOKEN,
     "POST /uitnodigingen/aannemen": TOKEN,
     "POST /uitnodigingen/bekijken": TOKEN,
@@ -74,6 +76,7 @@ ROUTES = {
     "GET /oauth/role": PERSON,
     "GET /oauth/sessions": SESSION,
     "GET /oauth/sign-in": PERSON,
+    "GET /oauth/signed-out": OPEN,
     "GET /oauth/style.css": OPEN,
     "GET /oauth/to-{provider_name}": PERSON,
     "GET /oauth/userinfo": TOKEN,
@@ -218,8 +221,9 @@ def _flat(routes):
 async def test_a_route_that_needs_a_token_says_401_without_one(http, route):
     method, _, path = route.partition(" ")
     filled = path.format(
-        client="a" * 32, grant="g-1", relation="r-1", invite="u", verzoek="v", use="n", team="t"
-    )
+        client="a" * 32, grant="g-1", relation="r-1", invite="u", verzoek="v", use="n", team="t",
+        voorstel="w",
+    )  # fmt: skip
     answer = await http.request(method, filled, json={"code": "x"})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
