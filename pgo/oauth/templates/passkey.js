@@ -32,7 +32,9 @@
           await asked[form.dataset.passkey](JSON.parse(form.dataset.options)));
         form.submit();
       } catch {
-        document.getElementById("wrong").hidden = false;
+        const wrong = document.getElementById("wrong");
+        wrong.hidden = false;
+        wrong.focus();
       }
     });
   }
