@@ -45,11 +45,22 @@ class Pusher(threading.Thread):
         )
 
 
+@pytest.fixture(params=["sqlite", "mongodb"])
+def stores(request, tmp_path):
+    """Settings of two stores of one kind: of the server, and of what is restored."""
+    if request.param == "sqlite":
+        return {}, {"PGO_STORE": f"sqlite:///{tmp_path}/there/pgo.db"}
+    wire = request.getfixturevalue("wire")
+    here, there = (f"{wire}/pgo-load-{name}" for name in ("here", "there"))
+    more = {"PGO_MONGO_STANDALONE": "true"}
+    return more | {"PGO_STORE": here}, more | {"PGO_STORE": there}
+
+
 @pytest.fixture
-def busy(launch, tmp_path):
+def busy(launch, tmp_path, stores):
     """A server with two workers, and three systems that push to one dossier."""
     (tmp_path / "here").mkdir()
-    served = launch(tmp_path / "here", workers=2)
+    served = launch(tmp_path / "here", workers=2, **stores[0])
     with served.client("p-marjan") as marjan:
         patient = marjan.get("Patient").json()["entry"][0]["resource"]["id"]
     pushers = [Pusher(served, patient, name) for name in "abc"]
@@ -62,7 +73,7 @@ def busy(launch, tmp_path):
 
 
 @pytest.mark.long
-def test_a_copy_made_under_load_is_whole(busy, free, tmp_path):
+def test_a_copy_made_under_load_is_whole(busy, free, stores, tmp_path):
     served, pushers = busy
     while sum(len(one.acknowledged) for one in pushers) < 60:
         assert all(one.is_alive() for one in pushers)
@@ -74,7 +85,7 @@ def test_a_copy_made_under_load_is_whole(busy, free, tmp_path):
     assert len(after) > len(before)  # it was under load
     port = free()
     there = {
-        "PGO_STORE": f"sqlite:///{tmp_path}/there/pgo.db",
+        **stores[1],
         "PGO_PORT": str(port),
         "PGO_ISSUER": f"http://127.0.0.1:{port}",
     }
@@ -94,10 +105,13 @@ def test_a_copy_made_under_load_is_whole(busy, free, tmp_path):
     elsewhere.serve()
     try:
         with elsewhere.client("p-marjan") as marjan:
-            statuses = {marjan.get(f"Observation/{id_}").status_code for id_ in before}
+            answers = {id_: marjan.get(f"Observation/{id_}") for id_ in before}
             total = marjan.get("Observation?code=29463-7&_count=1").json()["total"]
     finally:
         elsewhere.process.terminate()
         elsewhere.process.wait(15)
-    assert statuses == {200}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    with served.client("p-marjan") as marjan:
+        for id_, answer in answers.items():
+            assert answer.content == marjan.get(f"Observation/{id_}").content
     assert total >= len(before)

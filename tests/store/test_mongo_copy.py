@@ -164,12 +164,13 @@ async def test_everything_comes_back_but_what_is_derived_or_expires(
     assert await again.peek("code", "abc", 1) is None
 
 
-async def test_the_indexes_of_what_came_back_are_those_of_a_store(store, there, folders, opened):
-    again = await moved(store, there, folders, opened)
-    for name in INDEXES:
-        assert await again.data[name].index_information() == (
-            await store.data[name].index_information()
-        )
+async def test_the_indexes_are_there_before_a_server_opens_it(store, there, folders):
+    counts = await copied(store, folders)
+    async with mongo_restore.claimed(there, strict=False, standalone=True) as again:
+        await mongo_restore.bring(again, *folders, sum(counts.values()), silent)
+        for name in INDEXES:
+            made = await store.data[name].index_information()
+            assert await again.data[name].index_information() == made
 
 
 async def test_writers_go_on_where_the_copy_ends(
