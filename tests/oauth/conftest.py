@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
 import secrets
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from urllib.parse import parse_qs, urlsplit
 
@@ -34,6 +36,7 @@ from pgo.store.contract import Store
 from pgo.web import Front
 
 ISSUER = "https://pgo.example"
+SETTINGS = Settings(issuer=ISSUER)
 CALLBACK = "https://app.example/cb"
 SCOPE = "launch/patient patient/Observation.rs patient/Condition.r offline_access fhirUser"
 VERIFIER = "v" * 64
@@ -85,8 +88,8 @@ class World:
     dossiers: dict = field(default_factory=dict)
     pen_broken: bool = False
 
-    ISSUER, CALLBACK, SCOPE, VERIFIER, CHALLENGE, KEYS = (
-        ISSUER, CALLBACK, SCOPE, VERIFIER, CHALLENGE, KEYS,
+    ISSUER, CALLBACK, SCOPE, VERIFIER, CHALLENGE, KEYS, SETTINGS = (
+        ISSUER, CALLBACK, SCOPE, VERIFIER, CHALLENGE, KEYS, SETTINGS,
     )  # fmt: skip
 
     @staticmethod
@@ -332,7 +335,7 @@ def told(answer) -> dict[str, str]:
 
 
 async def populate(registry: Registry) -> None:
-    for account in (
+    accounts = (
         Account("mia", "Mia", birth="1985-03-02", demo=True),
         Account("tom", "Tom", demo=True),
         Account(
@@ -340,37 +343,51 @@ async def populate(registry: Registry) -> None:
             demo=True,
         ),
         Account("noor", "Noor", kind="zorgverlener", orgs=("delinde",), teams=("zuid",)),
-    ):  # fmt: skip
-        await registry.keep_account(account)
-    await registry.keep_organisation(Organisation("coophulp", "Coöp Hulp"))
-    await registry.keep_app(
+    )  # fmt: skip
+    apps = (
         App(
             "app",
             "De <Gezins>app",
             (CALLBACK, "http://127.0.0.1/native"),
             scopes=("launch/patient", "patient/*.cruds", "user/*.rs", "offline_access", "fhirUser"),
             origins=("https://app.example",),
-        )
-    )
-    await registry.keep_app(
-        App("other", "Andere app", ("https://other.example/cb",), scopes=("patient/*.rs",))
-    )
-    await registry.keep_app(
+        ),
+        App("other", "Andere app", ("https://other.example/cb",), scopes=("patient/*.rs",)),
         App("sealed", "App met sleutel", ("https://keyed.example/cb",), jwks=public("ES256"),
-            scopes=("launch/patient", "patient/*.rs", "offline_access"))
-    )  # fmt: skip
-    await registry.keep_app(
+            scopes=("launch/patient", "patient/*.rs", "offline_access")),
         App("strict", "App met streng profiel", ("https://strict.example/cb",), profile="fapi",
             jwks=public("PS256", "ES256", "EdDSA", "ES384"),
-            scopes=("launch/patient", "patient/*.rs", "offline_access", "openid", "fhirUser"))
+            scopes=("launch/patient", "patient/*.rs", "offline_access", "openid", "fhirUser")),
+        App("server", "Resource server", (), (), jwks=public("ES384"), introspects=True),
     )  # fmt: skip
-    await registry.keep_app(
-        App("server", "Resource server", (), (), jwks=public("ES384"), introspects=True)
+    providers = (
+        Provider("zuid", "Zorg Zuid", "zuid-ecd", public("ES384", "ES256", "RS384", "EdDSA")),
+        Provider("noord", "Zorg Noord", "noord-ecd", public("ES256")),
     )
-    await registry.keep_provider(
-        Provider("zuid", "Zorg Zuid", "zuid-ecd", public("ES384", "ES256", "RS384", "EdDSA"))
+    await asyncio.gather(  # together: one wait for the disk
+        registry.keep_organisation(Organisation("coophulp", "Coöp Hulp")),
+        *map(registry.keep_account, accounts),
+        *map(registry.keep_app, apps),
+        *map(registry.keep_provider, providers),
     )
-    await registry.keep_provider(Provider("noord", "Zorg Noord", "noord-ecd", public("ES256")))
+
+
+class Later:
+    """The routes, made at the first request: it takes longer than most tests, and not all ask."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @cached_property
+    def app(self):
+        app = FastAPI(redirect_slashes=False)
+        answer_errors(app, page_of_error(secure=True))
+        app.include_router(router(self._parts))
+        layers = Cors(Methods(app), registered_origins(self._parts.registry))
+        return Front(layers, SETTINGS)
+
+    async def __call__(self, scope, receive, send) -> None:
+        await self.app(scope, receive, send)
 
 
 @pytest.fixture
@@ -406,11 +423,7 @@ async def world(tmp_path):
     )
     world.parts = parts
     world.guard = Guard(registry, tokens, parts.proofs)
-    app = FastAPI(redirect_slashes=False)
-    answer_errors(app, page_of_error(secure=True))
-    app.include_router(router(parts))
-    layers = Cors(Methods(app), registered_origins(registry))
-    world.asgi = Front(layers, Settings(issuer=ISSUER))
+    world.asgi = Later(parts)
     transport = httpx2.ASGITransport(app=world.asgi, raise_app_exceptions=True)
     hooks = {"response": [no_crash]}
     async with httpx2.AsyncClient(

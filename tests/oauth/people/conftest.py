@@ -25,7 +25,6 @@ from pgo.oauth.means import AllMeans
 from pgo.oauth.recovery import make_entry_code
 from pgo.oauth.routes import router
 from pgo.oauth.sessions import Sessions
-from pgo.settings import Settings
 from pgo.web import Front
 
 OURS = ECKey.generate_key("P-256", {"kid": "ours", "alg": "ES256"})
@@ -48,7 +47,7 @@ def server(world, ways: Ways, **more):
     app = FastAPI()
     answer_errors(app)
     app.include_router(router(parts))
-    return Front(Methods(app), Settings(issuer=world.ISSUER))
+    return Front(Methods(app), world.SETTINGS)
 
 
 class Visitor:
