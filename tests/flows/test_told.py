@@ -11,6 +11,7 @@ import socket
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_string, policy
 
 import httpx2
 import orjson
@@ -25,10 +26,12 @@ from pgo import life, stopped, telling, webhook
 from pgo.app import build
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Unavailable
+from pgo.oauth.means import AllMeans
+from pgo.oauth.news import CODES, OUT, PASSKEY
 from pgo.oauth.tokens import generation_of
 from pgo.office import Office
 from pgo.plain.notices import KINDS, sentence
-from pgo.registry import App
+from pgo.registry import Account, App
 
 GRANTS = "/toestemmingen"
 SECRET_WORD = "kaliumgehalte"
@@ -528,3 +531,202 @@ async def test_a_private_address_is_never_called(host):
 def test_an_address_that_hides_a_private_one_is_private(address):
     assert not webhook._public(address)
     assert webhook._public("93.184.216.34")
+
+
+# --- how somebody signs in ------------------------------------------------------------------------
+
+
+async def changed(house, kind=PASSKEY, what="", person="solo-x") -> None:
+    """Something changed in how this person, who has no dossier at all, signs in."""
+    now = int(house.clock().timestamp())
+    if await house.registry.account(person) is None:
+        await house.registry.keep_account(Account(person, "Solo", birth="1980-05-01"))
+    means = AllMeans(house.store, house.registry_box)
+    await means.change(person, lambda mine: mine.telling(kind, now, what))
+
+
+async def by_mail(house, person="solo-x", **more) -> None:
+    given = telling.Wishes(person, email="solo@mail.example", **more)
+    await telling.keep_wishes(house, given)
+
+
+def text_of(mail) -> str:
+    """What a person reads of a mail."""
+    return message_from_string(mail[1], policy=policy.default).get_content()
+
+
+async def test_who_has_no_dossier_is_mailed_what_changed_in_how_he_signs_in(telling_house, mailbox):
+    house, _ = telling_house
+    await by_mail(house)
+    await changed(house)
+    assert await telling.run(house, alone=False) == 1
+    assert await telling.run(house, alone=False) == 0
+    (mail,) = mailbox.taken
+    assert mail[0] == ["solo@mail.example"]
+    assert "Er is een toegangssleutel bij gekomen." in text_of(mail)
+    assert f"{house.settings.issuer}/oauth/sessions" in text_of(mail)
+    for word in ("solo-x", "Solo", "Anna", "dossier"):
+        assert word not in mail[1].replace("solo@mail", "").replace("Mijn dossier", "")
+    lines = [one async for one in house.trail.read("system") if one.note == "sign-in news"]
+    assert [(one.interaction, one.person) for one in lines] == [("account", "solo-x")]
+
+
+@pytest.mark.parametrize(
+    ("tongue", "said"),
+    [
+        ("nl", "Er is een toegangssleutel bij gekomen."),
+        ("nl-eenvoudig", "Er is een nieuwe sleutel."),
+        ("en", "A passkey was added."),
+        ("en-eenvoudig", "There is a new key."),
+        ("fy", "Er is een toegangssleutel bij gekomen."),
+    ],
+)
+async def test_that_mail_is_in_the_words_somebody_chose(telling_house, mailbox, tongue, said):
+    house, _ = telling_house
+    await by_mail(house, tongue=tongue)
+    await changed(house)
+    assert await telling.run(house, alone=False) == 1
+    assert said in text_of(mailbox.taken[0])
+
+
+async def test_whatever_is_done_there_is_one_such_mail_in_an_hour(inside, telling_house, mailbox):
+    house, _ = telling_house
+    await by_mail(house)
+    await changed(house)
+    assert await telling.run(house, alone=False) == 1
+    for minute in range(30):
+        for kind in (CODES, PASSKEY, OUT):
+            await changed(house, kind)
+        inside.later(minutes=1)
+        assert await telling.run(house, alone=False) == 0, minute
+    inside.later(minutes=31)
+    assert await telling.run(house, alone=False) == 1
+    told = text_of(mailbox.taken[-1])
+    assert "nieuwe herstelcodes gemaakt. (30 keer)" in told
+    assert "overal uitgelogd. (30 keer)" in told
+    assert await telling.run(house, alone=False) == 0
+    assert len(mailbox.taken) == 2
+
+
+async def test_a_new_address_or_webhook_does_not_open_the_tap_again(inside, telling_house, mailbox):
+    house, http = telling_house
+    await by_mail(house, "mo-x")
+    await changed(house, person="mo-x")
+    assert await telling.run(house, alone=False) == 1
+    await changed(house, CODES, person="mo-x")
+    for email in ("a@mail.example", "b@mail.example", ""):
+        await wish(inside, http, "mo", email=email)
+    await telling.begin(house, "mo-x")
+    await by_mail(house, "mo-x")
+    assert await telling.run(house, alone=False) == 0
+    inside.later(minutes=61)
+    assert await telling.run(house, alone=False) == 1
+
+
+async def test_the_address_somebody_had_is_told_before_another_takes_its_place(
+    inside, telling_house, mailbox
+):
+    """Who got in and adds a key cannot keep that from its owner by taking the address away."""
+    house, http = telling_house
+    await by_mail(house, "mo-x")
+    await changed(house, person="mo-x")
+    assert (await wish(inside, http, "mo")).json()["email"] == ""
+    ((to, _),) = mailbox.taken
+    assert to == ["solo@mail.example"]
+
+
+async def test_such_mail_that_was_not_taken_is_tried_again(inside, telling_house, mailbox):
+    house, _ = telling_house
+    await by_mail(house)
+    await changed(house)
+    mailbox.closed = True
+    assert await telling.run(house, alone=False) == 0
+    mailbox.closed = False
+    inside.later(minutes=1)
+    assert await telling.run(house, alone=False) == 1
+
+
+async def test_a_process_that_dies_after_such_mail_was_taken_sends_it_again(
+    telling_house, mailbox, monkeypatch
+):
+    house, _ = telling_house
+    await by_mail(house)
+    await changed(house)
+    register = house.store.register
+
+    async def dies(kind, *rest, **more):
+        if kind == "gemeld":
+            raise KeyboardInterrupt
+        return await register(kind, *rest, **more)
+
+    monkeypatch.setattr(house.store, "register", dies)
+    with pytest.raises(KeyboardInterrupt):
+        await telling.run(house, alone=False)
+    monkeypatch.undo()
+    assert await telling.run(house, alone=False) == 1
+    assert len(mailbox.taken) == 2
+
+
+async def test_who_gave_no_address_or_is_disabled_gets_no_such_mail(telling_house, mailbox):
+    house, _ = telling_house
+    await changed(house)
+    await telling.keep_wishes(house, telling.Wishes("solo-x"))
+    assert await telling.run(house, alone=False) == 0
+    await by_mail(house)
+    await house.registry.change(Account, "solo-x", lambda one: replace(one, disabled=True))
+    assert await telling.run(house, alone=False) == 0
+    assert mailbox.taken == []
+
+
+async def test_a_webhook_is_told_that_and_not_what_and_when_it_fails_brings_no_mail_again(
+    inside, telling_house, mailbox, hook
+):
+    house, _ = telling_house
+    url = f"https://localhost:{hook.port}/nieuws"
+    await by_mail(house, webhook=url, secret="s")
+    hook.status = 500
+    await changed(house)
+    assert await telling.run(house, alone=False) == 1
+    inside.later(hours=2)
+    assert await telling.run(house, alone=False) == 0
+    ((_, body),) = hook.calls
+    told = orjson.loads(body)
+    assert told == {"type": "inloggen", "person": "solo-x", "dossier": "", "urgent": True,
+                    "access": False, "at": told["at"]}  # fmt: skip
+    assert len(mailbox.taken) == 1
+
+
+async def test_it_is_in_his_own_messages_with_and_without_a_dossier(inside):
+    house = inside.house
+    for person in ("solo-x", "mo-x"):
+        await changed(house, person=person)
+        issued = await house.tokens.issue_operator(
+            house.registry, dossier="", person=person, scope=("user/*.rs",)
+        )
+        head = {"Authorization": f"Bearer {issued.access}"}
+        told = (await inside.http.get("/mijn/berichten", headers=head)).json()
+        assert bool(told["dossiers"]) is (person == "mo-x")
+        (one,) = told["account"]
+        assert one["tekst"] == "Er is een toegangssleutel bij gekomen."
+        assert (one["soort"], one["aantal"], one["dringend"]) == ("inloggen", 1, True)
+        answer = await inside.http.get("/mijn/berichten?taal=eenvoudig", headers=head)
+        assert answer.json()["account"][0]["tekst"] == "Er is een nieuwe sleutel."
+    inside.later(days=31)
+    assert (await inside.http.get("/mijn/berichten", headers=head)).status_code == 401
+    head = await inside.token("mo-x")
+    assert (await inside.http.get("/mijn/berichten", headers=head)).json()["account"] == []
+    since = {"sinds": "2026-01-01"}
+    answer = await inside.http.get("/mijn/berichten", headers=head, params=since)
+    assert len(answer.json()["account"]) == 1
+
+
+async def test_neither_somebody_else_nor_a_token_for_less_is_told(inside):
+    house = inside.house
+    await changed(house)
+    for person, scope in (("anna-x", "user/*.rs"), ("solo-x", "user/Observation.rs")):
+        issued = await house.tokens.issue_operator(
+            house.registry, dossier="", person=person, scope=(scope,)
+        )
+        head = {"Authorization": f"Bearer {issued.access}"}
+        told = (await inside.http.get("/mijn/berichten", headers=head)).json()
+        assert told["account"] == []

@@ -23,6 +23,8 @@ from pgo import telling
 from pgo.fhir.bundle import Op
 from pgo.house import House, open_house
 from pgo.keyfile import make_key
+from pgo.oauth.means import AllMeans
+from pgo.oauth.news import PASSKEY
 from pgo.office import Office, new_client
 from pgo.registry import Account
 from pgo.settings import Settings, load
@@ -132,6 +134,14 @@ async def a_result_for_mo(house: House) -> None:
     await office.bring_in("r4", [Op("POST", "Observation", tree=tree)], whole=True)
 
 
+async def a_key_for_mo(house: House) -> None:
+    """Mo, who has no dossier, wants mail; after that he has a new passkey."""
+    await house.registry.keep_account(Account("mo", "mo", birth="1980-05-01"))
+    await telling.keep_wishes(house, telling.Wishes("mo", email="mo@mail.example"))
+    means, now = AllMeans(house.store, house.registry_box), int(house.clock().timestamp())
+    await means.change("mo", lambda mine: mine.telling(PASSKEY, now))
+
+
 async def turn_over(house: House) -> None:
     """The minute for which a dead process had the turn, has passed."""
     now = int(house.clock().timestamp())
@@ -146,9 +156,10 @@ def inside(settings: Settings, work: Any) -> None:
     asyncio.run(whole())
 
 
-def test_who_was_told_by_a_process_that_was_killed_is_told_again(settings, postbox):
+@pytest.mark.parametrize("what", [a_result_for_mo, a_key_for_mo])
+def test_who_was_told_by_a_process_that_was_killed_is_told_again(settings, postbox, what):
     box, _ = postbox
-    inside(settings, a_result_for_mo)
+    inside(settings, what)
     box.ends = start(settings)
     assert box.ends.wait(60) == -signal.SIGKILL
     box.ends.communicate()
