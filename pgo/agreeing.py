@@ -12,7 +12,7 @@ from typing import Any, Final
 from pgo.agreement import Yes, is_other_party, is_parent, stands, yes
 from pgo.call import Call
 from pgo.consent import reading, sound
-from pgo.consent.model import Request, Resource, World
+from pgo.consent.model import Grant, Request, Resource, World
 from pgo.consent.words import summary
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Conflict, Forbidden, NotFound
@@ -49,21 +49,20 @@ class Agreeing(Regie):
                 if self._concerned(rules, one) and self._stands(rules, one)
             ]
             grants = {grant.id: grant for grant in rules.grants}
+            mine = [one for one in mine if one.rule == KIND or one.id in grants]
             people = {grants[one.id].grantee.id for one in mine if one.rule == GRANT}
             for one in mine:
                 people |= {one.asked.by, one.asked.to, str(one.wants.get("instead_of", ""))}
             names = await self._parts.people.names(people - {""})
             names.setdefault(rules.subject.id, subject_name(self.dossier))
-            return [
-                {**one.shown(), "samenvatting": summary(grants[one.id], names)}
-                if one.rule == GRANT
-                else self._told(one, names)
-                for one in mine
-            ]
+            return [self._told(one, grants.get(one.id), names) for one in mine]
 
-    def _told(self, one: Wish, names: dict[str, str]) -> dict[str, Any]:
-        """One wish in words; what is sealed for the caller stays unnamed until he has agreed."""
+    def _told(self, one: Wish, grant: Grant | None, names: dict[str, str]) -> dict[str, Any]:
+        """One thing in words; what is sealed for the caller stays unnamed until he has agreed."""
         image, shown = self.dossier.image, one.shown()
+        if grant is not None:
+            easy = summary(grant, names, easy=True)
+            return {**shown, "samenvatting": summary(grant, names), "eenvoudig": easy}
         about: tuple[str, ...] = ()
         row, people = one.row(image), (one.asked.by, one.asked.to)
         if row is not None and self.held_verdict.sees(row):
@@ -107,12 +106,14 @@ class Agreeing(Regie):
             given = {name: each for name, each in one.kept.items() if name != "order"}
             grant = reading.grant(given | {"by": me})
             within_bounds(self.held_verdict.world, rules.subject, grant, mine.at)
+        row = one.row(image)
+        if does is not Yes.DONE and row is not None and not self.held_verdict.sees(row):
+            raise Forbidden("only who sees what is sealed takes off its seal by himself")
         if does is Yes.FIRST:
             return (one.handed_on(me, call.at, sound.CO_CONSENT),)
         if does not in {Yes.DONE, Yes.ALONE}:
             known = decision.reason if does in {Yes.LAPSED, Yes.REFUSED} else ""
             raise Forbidden(_REFUSED[does] + known)
-        row = one.row(image)
         if row is not None:
             call.touch([row], image.facets)
         by = one.asked.by if does is Yes.DONE else me

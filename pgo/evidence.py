@@ -23,7 +23,7 @@ from pgo.office import Office
 from pgo.regie import FROZEN
 from pgo.standing import holds_reins, sent_relation
 from pgo.store.contract import NotNext
-from pgo.wishes import NAMED
+from pgo.wishes import NAMED, fallen
 from pgo.world import SUBJECT, rules_of
 
 _RACES: Final = 1000
@@ -139,7 +139,7 @@ class Evidence(Office):
                 if ends:
                     rules.append(self._ended(ends, call.at))
                 self._must_hold(rules, named)
-                return [*rules, Rule(*NAMED, None)]
+                return [*rules, *self._asked_by(rules[1:], call.at), Rule(*NAMED, None)]
 
             await self._settled(call, "succession", reason, approved, build)
         return id_
@@ -206,6 +206,15 @@ class Evidence(Office):
         if kept is None:
             raise NotFound("there is no such relation", place="--ends")
         return Rule("relation", id_, kept | {"to": instant(at)})
+
+    def _asked_by(self, ended: Sequence[Rule], at: int) -> list[Rule]:
+        """What those whose relation has ended had asked: it ends with it."""
+        image, now = self.dossier.image, rules_of(self.dossier, self._parts.policy)
+        return [
+            over
+            for one in ended
+            for over in fallen(image, now.world, now.subject, one, self.caller.person, at)
+        ]
 
     def _must_hold(self, rules: Sequence[Rule], person: str) -> None:
         """After these rules this person holds the reins."""

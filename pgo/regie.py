@@ -279,9 +279,12 @@ class Regie(Door):
                 may_end(world, rules.subject, relation, self.caller.person, now)
                 over = relation.to is not None and relation.to <= now
                 new = kept if over else kept | {"to": instant(call.at)}
-                ended, me = Rule("relation", id_, new), self.caller.person
-                asked_by, image = relation.person, self.dossier.image
-                return (ended, *fallen(image, world, rules.subject, ended, asked_by, me, call.at))
+                ended, me, image = (
+                    Rule("relation", id_, new),
+                    self.caller.person,
+                    self.dossier.image,
+                )
+                return (ended, *fallen(image, world, rules.subject, ended, me, call.at))
 
             rule = (await self._change(call, build))[0]
         return _one(rule)

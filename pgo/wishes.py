@@ -8,7 +8,7 @@ it becomes the rule it asks for when it is agreed to, if that still means the sa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -107,14 +107,16 @@ def asked(
     return Rule(KIND, f"w-{secrets.token_hex(8)}", {**said, **own})
 
 
-def wishes(image: Image) -> Iterator[Wish]:
-    """Every wish that is not a grant, in order of the names we gave them."""
-    return (Wish(KIND, id_, kept) for id_, kept in image.rules(KIND).items())
+def wishes(image: Image) -> list[Wish]:
+    """Every wish that is not a grant, in the order they were asked."""
+    found = (Wish(KIND, id_, kept) for id_, kept in image.rules(KIND).items())
+    return sorted(found, key=lambda one: (str(one.kept["made"]), one.id))
 
 
 def proposed(image: Image) -> list[Wish]:
-    """All that nobody has settled, grants first."""
-    grants = [Wish(GRANT, id_, kept) for id_, kept in image.rules(GRANT).items()]
+    """All that nobody has settled: grants first, each kind in the order it was asked."""
+    kept = sorted(image.rules(GRANT).items(), key=lambda one: int(one[1]["order"]))
+    grants = [Wish(GRANT, id_, value) for id_, value in kept]
     return [one for one in (*grants, *wishes(image)) if one.open]
 
 
@@ -137,9 +139,10 @@ def becomes(one: Wish, image: Image, *, by: str, yes_of: str, at: int) -> tuple[
 
 
 def fallen(
-    image: Image, world: World, child: Person, ended: Rule, asked_by: str, by: str, at: int
+    image: Image, world: World, child: Person, ended: Rule, by: str, at: int
 ) -> tuple[Rule, ...]:
     """What somebody asked, and may not ask any more when a relation of his has `ended` (at µs)."""
+    asked_by = (ended.value or {}).get("person", "")
     kept = {**image.rules("relation"), ended.id: ended.value or {}}
     left = tuple(reading.relation(value) for value in kept.values())
     after = World.of(world.persons, left, world.grants, world.policy)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import httpx2
 import pytest
 
 from pgo.consent.moments import midnight
 from pgo.dossier.log import Rule
+from pgo.errors import BadValue
+from pgo.evidence import Evidence
 from pgo.office import Office
 from pgo.registry import Account
 
@@ -425,6 +428,39 @@ async def test_who_holds_the_reins_by_a_grant_alone_opens_nothing_by_himself(fam
     assert await sees(family, "sam", family.sealed)
 
 
+async def test_a_parent_alone_opens_nothing_that_is_hidden_from_her(family):
+    """Not by saying yes to what a neighbour with the reins asked, either: the child has to."""
+    subject = {"person": "anna-x", "name": "Anna Berg", "birth": "2013-01-01"}
+    reins = {"id": "g-lea", "client": "anna-x", "by": "anna-x", "to_who": "lea-x", "order": 0}
+    reins |= {"effect": "permit", "actions": ["lezen", "beheren"], "made": "2025-02-01"}
+    reins |= {"categories": ["behandeling", "toestemmingen"]}
+    facts = subject | {"patient": family.anna.patient, "wilsonbekwaam": True}
+    await put(family, Rule("subject", "client", facts), Rule("grant", "g-lea", reins))
+    family.sealed = await visit(family, HIDDEN)
+    asked = (await seal(family, "lea", family.sealed, "")).json()
+    assert (await answered(family, "nina", asked)).status_code == 403
+    assert not await sees(family, "nina", family.sealed)
+    assert (await answered(family, "anna", asked)).json()["status"] == "proposed"
+    assert (await answered(family, "nina", asked)).json()["status"] == "agreed"
+    assert await sees(family, "nina", family.sealed)
+
+
+async def test_what_somebody_asked_ends_when_an_operator_ends_his_relation(family):
+    asked = await open_question(family, "sam", "relation")
+    named = await family.call("anna", "POST", "/opvolger", json={"person": "mo-x"})
+    assert (await answered(family, "nina", named.json())).status_code == 200
+    desk = Evidence(family.house, family.anna.dossier, "olga")
+    guardian = {"kind": "voogd", "gezag": True}
+    with pytest.raises(BadValue):  # not one who holds the reins before the child lets him in
+        await desk.succeed(guardian, "C/1", "de rechter besliste zo", None, ends="r-sam")
+    facts = {"person": "anna-x", "name": "Anna Berg", "birth": "2013-01-01"}
+    facts |= {"patient": family.anna.patient, "wilsonbekwaam": True}
+    await put(family, Rule("subject", "client", facts))
+    await desk.succeed(guardian, "C/1", "de rechter besliste zo", None, ends="r-sam")
+    assert (await answered(family, "anna", asked)).status_code == 409
+    assert not await holds(family, "relation")
+
+
 async def test_a_relation_that_rests_on_evidence_is_a_claim_after_the_yes(family):
     sent = {"person": "lea-x", "kind": "voogd", "gezag": True}
     asked = (await family.call("anna", "POST", "/relaties", json=sent)).json()
@@ -500,3 +536,36 @@ async def test_the_new_address_answers_grants_as_well(family):
     (found,) = await waiting(family, "sam")
     assert (found["id"], found["soort"]) == (given.json()["id"], "grant")
     assert (await answered(family, "sam", found)).json()["status"] == "active"
+
+
+@pytest.fixture
+def three(tmp_path, launch):
+    """A server with three workers, a child of 13 or 14 and two parents, with head fields."""
+    running = launch(tmp_path, workers=3)
+    made, year = running.anna("samen", []), datetime.now(UTC).year
+    anna, sam, nina = (made.person(name) for name in ("anna", "sam", "nina"))
+    subject = {"person": anna, "name": "Anna Berg", "birth": f"{year - 14}-01-01"}
+    whole = {"client": anna, "kind": "ouder", "gezag": True, "child_confirmed": f"{year - 1}-01-02"}
+    rules = [Rule("relation", f"r-{who}", whole | {"person": who}) for who in (sam, nina)]
+    rules.append(Rule("subject", "client", subject | {"patient": made.patient}))
+    running.inside(lambda house: Office(house, made.dossier, "test").set_rules(rules, "test"))
+    tokens = [running.token(who, "samen") for who in (anna, sam, nina)]
+    heads = [{"Authorization": f"Bearer {token}"} for token in tokens]
+    return f"{running.url}/dossiers/{made.dossier}", made, heads
+
+
+@pytest.mark.long
+async def test_of_many_who_agree_at_once_one_is_first_on_several_workers_too(three):
+    url, made, (anna, *parents) = three
+    async with httpx2.AsyncClient(timeout=30) as http:
+        for number in range(4):
+            person = {"person": made.person(("mo", "lea")[number % 2])}
+            asked = (await http.post(f"{url}/opvolger", headers=anna, json=person)).json()
+            path, yes = f"{url}{ASKED}/{asked['id']}", {"precies": asked["precies"]}
+            answers = await asyncio.gather(
+                *(http.post(f"{path}/instemmen", headers=who, json=yes) for who in parents * 3),
+                http.post(f"{path}/afwijzen", headers=anna),
+            )
+            assert sorted(one.status_code for one in answers) == [200] + [409] * 6
+            there = (await http.get(f"{url}{GRANTS}", headers=anna)).json()["wish"]
+            assert "proposed" not in {one["status"] for one in there}
