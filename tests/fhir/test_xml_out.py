@@ -207,7 +207,7 @@ def test_fifty_resources_take_milliseconds():
     bundle = orjson.dumps({"resourceType": "Bundle", "type": "searchset", "entry": [entry] * 50})
     best = 1.0
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         to_xml(bundle, "r4")
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.05

