@@ -54,6 +54,7 @@ from pgo.oauth.guard import Guard
 from pgo.oauth.metadata import CAPABILITIES, DESCRIPTION, oauth_uris, smart_configuration
 from pgo.oauth.pages import page_of_error
 from pgo.oauth.parts import Parts as OAuthParts
+from pgo.oauth.refused import Refused
 from pgo.oauth.routes import router as oauth_router
 from pgo.oauth.used import Used, beside
 from pgo.oneself import kind_of
@@ -239,7 +240,8 @@ def _wired(
         return (metrics if path == "/metrics" else fronted())(scope, receive, send)
 
     cors = Cors(dispatch, registered_origins(house.registry))
-    return wrap(cors, house.settings, metrics), pages
+    draw = page_of_error(secure=oauth.secure)
+    return wrap(cors, house.settings, metrics, pages=lambda app: Refused(app, draw)), pages
 
 
 def _exchange(house: House, door: _FrontDoor) -> OfferDoors:
