@@ -203,6 +203,8 @@ async def test_a_no_or_taking_it_back_ends_it_and_it_can_be_asked_anew(what, who
     assert not await holds(family, what)
     again = (await asks(family, "anna", what)).json()
     assert again["id"] != asked["id"]
+    old = await answered(family, "sam", again, exactly=asked["precies"])
+    assert old.status_code == 409, "an old yes is not one to the new question"
     assert (await answered(family, "sam", again)).status_code == 200
 
 
@@ -284,6 +286,15 @@ async def test_a_removed_parents_questions_end_with_the_relation(family):
         own["id"]: "proposed",
     }  # fmt: skip
     assert not await holds(family, "successor")
+
+
+async def test_what_a_parent_asked_stays_while_he_may_still_ask_it(family):
+    guardian = {"person": "sam-x", "client": "anna-x", "kind": "voogd", "gezag": True}
+    await put(family, Rule("relation", "r-too", guardian | {"child_confirmed": "2025-02-01"}))
+    asked = await open_question(family, "sam", "successor")
+    for relation, left in (("r-sam", [asked["id"]]), ("r-too", [])):
+        await family.call("anna", "POST", f"/relaties/{relation}/beeindigen")
+        assert [one["id"] for one in await waiting(family, "anna")] == left
 
 
 @pytest.mark.parametrize("lost", ["deny", "period"])
@@ -426,6 +437,17 @@ async def test_who_holds_the_reins_by_a_grant_alone_opens_nothing_by_himself(fam
     assert (await answered(family, "anna", asked.json())).status_code == 403
     assert (await answered(family, "nina", asked.json())).json()["status"] == "agreed"
     assert await sees(family, "sam", family.sealed)
+
+
+async def test_nor_does_he_wake_what_sleeps(family):
+    reins = {"id": "g-lea", "client": "anna-x", "by": "anna-x", "to_who": "lea-x", "order": 0}
+    reins |= {"effect": "permit", "actions": ["lezen", "beheren"], "made": "2025-02-01"}
+    asleep = reins | {"id": "g-mo", "to_who": "mo-x", "order": 1, "status": "waakvlam"}
+    asleep |= {"actions": ["lezen"], "categories": ["behandeling"]}
+    reins |= {"categories": ["behandeling", "toestemmingen"]}
+    await put(family, Rule("grant", "g-lea", reins), Rule("grant", "g-mo", asleep))
+    woken = (await family.call("lea", "POST", f"{GRANTS}/g-mo/wekken")).json()
+    assert (woken["status"], woken["waits"]) == ("proposed", "instemming")
 
 
 async def test_a_parent_alone_opens_nothing_that_is_hidden_from_her(family):
