@@ -45,7 +45,7 @@ function serverAccount() {
   const pgo = admin.getSiblingDB("pgo");
   const account = {
     pwd: secret("mongo_pgo_password"),
-    roles: [{ role: "readWrite", db: "pgo" }],
+    roles: ["pgo", "pgo-keys"].map((db) => ({ role: "readWrite", db })),
   };
   const known = pgo.runCommand({ usersInfo: "pgo" }).users.length > 0;
   pgo.runCommand(known ? { updateUser: "pgo", ...account } : { createUser: "pgo", ...account });

@@ -123,6 +123,12 @@ def test_the_database_is_a_replica_set_of_three_and_the_server_is_sent_to_all(mo
         assert f'"{member}:27017"' in text("mongo-init.js")
 
 
+def test_the_account_of_the_server_may_use_the_database_of_the_keys_too():
+    roles = re.search(r"roles: (\[.*\])\.map\(\(db\) =>", text("mongo-init.js"))
+    assert roles
+    assert set(re.findall(r'"([\w-]+)"', roles[1])) == {"pgo", "pgo-keys"}
+
+
 def test_no_password_or_key_is_written_in_the_files():
     for secret in COMPOSE["secrets"].values():
         assert set(secret) <= {"file", "environment"}
