@@ -87,9 +87,27 @@ def said(process, count):
     return last, bodies
 
 
+async def live(collection, walk):
+    """Walks as a server does that shows what was written meanwhile: page after page, as of now."""
+    only = walk.only
+    while True:
+        found = await collection.find(only).sort([(f, 1) for f in walk.order]).limit(50).to_list()
+        if not found:
+            return
+        yield b"".join(map(encode, found))
+        at = [found[-1][field] for field in walk.order]
+        beyond = [
+            {**dict(zip(walk.order[:i], at, strict=False)), field: {"$gt": at[i]}}
+            for i, field in enumerate(walk.order)
+        ]
+        only = {"$and": [walk.only, {"$or": beyond}]}
+
+
+@pytest.mark.parametrize("walked", [mongo_backup._batches, live], ids=["its own way", "live"])
 async def test_a_copy_made_beside_writers_keeps_the_promises(
-    store, child, new_client, there, folders, opened, monkeypatch
+    store, child, new_client, there, folders, opened, monkeypatch, walked
 ):
+    monkeypatch.setattr(mongo_backup, "_batches", walked)
     monkeypatch.setattr(mongo_backup, "_BATCH", 7)
     writers = [(new_client(), "forever"), (new_client(), "forever"), (new_client(), "flushes")]
     children = [child(what, client, f"w-{client}") for client, what in writers]
