@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import orjson
 
+from pgo.audit.entry import REFUSED
 from pgo.call import Call
 from pgo.caller import Caller
 from pgo.consent.explain import Explanation, explain
@@ -25,7 +26,15 @@ from pgo.consent.what_if import Change, changes
 from pgo.dossier.image import Row
 from pgo.dossier.log import Rule
 from pgo.dossier.seal import SYSTEM
-from pgo.errors import BadValue, Forbidden, Gone, InvalidGrant, NotFound, Unavailable
+from pgo.errors import (
+    BadValue,
+    Forbidden,
+    Gone,
+    InvalidGrant,
+    NotFound,
+    PgoError,
+    Unavailable,
+)
 from pgo.fhir import binary, elfproef
 from pgo.fhir.bundle import Op
 from pgo.fhir.elements import Release
@@ -53,6 +62,7 @@ DESTROYING: Final = ("dossier-erase",)
 """Commands that destroy content: likewise."""
 ENTERING: Final = ("account-code", "account-link")
 """Commands that let somebody in as an account; approved for that account, not for a dossier."""
+_DEEDS: Final = {"token": "dossier-token", "relation": "verify", "succession": "settle"}
 _SPACE: Final = "approval"
 _RACES: Final = 100
 _PAUSE: Final = 0.002
@@ -283,11 +293,21 @@ async def approved_by(
 ) -> dict[str, str] | None:
     """Who approved this and why; None when `strict` is off and no code was given.
 
+    Who is refused stands in the trail, and in the overview of the client.
+
     Raises:
         InvalidGrant: no good code for exactly this; Forbidden: the same person twice.
     """
     if not code and not house.settings.strict:
         return None
+    try:
+        return await _approved(house, code, first, client, what)
+    except (InvalidGrant, Forbidden) as fault:
+        await _refused(house, first, client, what, fault)
+        raise
+
+
+async def _approved(house: House, code: str, first: str, client: str, what: str) -> dict[str, str]:
     await _operator(house, first, "--operator")
     now = int(house.clock().timestamp())
     kept = await house.store.take(_SPACE, _hashed(code), now)
@@ -301,6 +321,15 @@ async def approved_by(
     if found["second"] == first:
         raise Forbidden("the second operator must be somebody else", place="--approval")
     return {"first": first, "second": found["second"], "reason": found["reason"]}
+
+
+async def _refused(house: House, first: str, client: str, what: str, fault: PgoError) -> None:
+    if what in ENTERING:
+        await house.note("account", person=first, note=client, outcome=REFUSED)
+        return
+    with suppress(PgoError):
+        async with Office(house, client, first).call(_DEEDS.get(what, what)):
+            raise fault
 
 
 def _hashed(code: str) -> str:

@@ -76,6 +76,16 @@ def test_the_client_is_told_who_looked_and_why(strict, client, reveal, approved,
     assert any(each.startswith("ria") for each in sentences)
 
 
+@pytest.mark.parametrize("what", COMMANDS)
+def test_what_an_operator_tried_without_a_colleague_is_in_the_overview_of_the_client(
+    client, reveal, approved, ask, what
+):
+    assert reveal(what).code == 1
+    token = reveal("token", approved("token")).json["access_token"]
+    sentences = [one["zin"] for one in ask(f"/dossiers/{client}/$wie-keek", token).json()["zinnen"]]
+    assert any(each.startswith("ria (beheerder) wilde") for each in sentences), sentences
+
+
 def test_nobody_approves_his_own_command(reveal, approved):
     said = reveal("export", approved("export", by="ria"))
     assert said.code == 1
