@@ -25,7 +25,7 @@ from pgo.plain.notices import FIXED, URGENT, sentence
 from pgo.regie import Regie
 from pgo.stopped import APP
 from pgo.verdict import Verdict
-from pgo.wishes import KIND, Wish, wishes
+from pgo.wishes import KIND, Wish, every
 from pgo.world import rules_of
 
 CONTENT: Final[tuple[str, ...]] = ("uitslagen", "medicatie")
@@ -188,7 +188,7 @@ class Notices(Regie):
             for id_, value in image.rules("grant").items()
             if value.get("effect") == "permit" and value.get("status", "active") in kinds
         ]
-        waiting = [(one.id, "voorstel", str(one.kept["made"])) for one in wishes(image) if one.open]
+        waiting = [(one.id, "voorstel", str(one.kept["made"])) for one in every(image) if one.open]
         asked = [
             (id_, "verzoek", str(value["made"]))
             for id_, value in image.rules("request").items()

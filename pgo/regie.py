@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from pgo import wishes
 from pgo.agreement import both_needed, opens_less
 from pgo.audit.entry import Entry
 from pgo.audit.without import without
@@ -27,18 +28,6 @@ from pgo.errors import BadValue, Forbidden, NotFound, Unavailable
 from pgo.moment import instant
 from pgo.standing import claimed, gives, may_end, sent_relation, within_bounds
 from pgo.store.contract import NotNext
-from pgo.wishes import (
-    ADMIT,
-    KIND,
-    RELATION,
-    UNSEAL,
-    Wish,
-    admitted,
-    asked,
-    fallen,
-    unsealed,
-    wishes,
-)
 from pgo.world import Rules, rules_of
 
 _RACES: Final = 1000
@@ -66,7 +55,7 @@ class Regie(Door):
             image, rules = self.dossier.image, rules_of(self.dossier, self._parts.policy)
             found = {kind: _listed(image.rules(kind)) for kind in _LISTED}
             found["seal"] = [one for one in found["seal"] if self._shows(one["id"])]
-            found[KIND] = [one.listed() for one in wishes(image)]
+            found[wishes.KIND] = [one.listed() for one in wishes.every(image)]
             for easy, name in ((False, "samenvatting"), (True, "eenvoudig")):
                 words = await self._words(rules, easy=easy)
                 for grant in found["grant"]:
@@ -214,7 +203,7 @@ class Regie(Door):
         """Ask the other for what the caller may not do alone; nothing holds yet."""
         call.interaction = "propose"
         me = self.caller.person
-        return (asked(self.dossier.image, what, wants, to, by=me, at=call.at, waits=waits),)
+        return (wishes.asked(self.dossier.image, what, wants, to, by=me, at=call.at, waits=waits),)
 
     async def revoke(self, id_: str) -> dict[str, Any]:
         """End a grant. Never answered with a conflict: it waits for its turn."""
@@ -232,13 +221,13 @@ class Regie(Door):
                 if kept["effect"] == "deny":
                     waits = self._opens(call, rules, "deny", to, id_)
                     if waits and kept.get("status", "active") == "active":
-                        return self._asks(call, ADMIT, {"grant": id_}, to, waits)
+                        return self._asks(call, wishes.ADMIT, {"grant": id_}, to, waits)
                 elif not made_by_me:
                     self._beheren(call, target="grant", restrictive=True, grant_to=to, id_=id_)
-                return (admitted(id_, kept, call.at),)
+                return (wishes.admitted(id_, kept, call.at),)
 
             rule = (await self._change(call, build))[0]
-        return said_of(rule)
+        return wishes.said_of(rule)
 
     # --- relations and seals -------------------------------------------------------------------
 
@@ -258,11 +247,11 @@ class Regie(Door):
                 call.interaction = "relate"
                 waits = self._opens(call, rules, "relation", relation.person)
                 if waits:
-                    return self._asks(call, RELATION, made, relation.person, waits)
+                    return self._asks(call, wishes.RELATION, made, relation.person, waits)
                 return (new,)
 
             rule = (await self._change(call, build, relation.person))[0]
-        return said_of(rule)
+        return wishes.said_of(rule)
 
     async def end_relation(self, id_: str) -> dict[str, Any]:
         """End a relation now; what it allowed before stays on record."""
@@ -284,7 +273,7 @@ class Regie(Door):
                     self.caller.person,
                     self.dossier.image,
                 )
-                return (ended, *fallen(image, world, rules.subject, ended, me, call.at))
+                return (ended, *wishes.fallen(image, world, rules.subject, ended, me, call.at))
 
             rule = (await self._change(call, build))[0]
         return _one(rule)
@@ -312,11 +301,11 @@ class Regie(Door):
                     self._beheren(call, target="seal", restrictive=True, id_=id_)
                 elif waits := self._opens(call, rules, "seal", "", id_):
                     wants = {"name": name, "label": before, "becomes": label}
-                    return self._asks(call, UNSEAL, wants, "", waits)
-                return (unsealed(name, label),)
+                    return self._asks(call, wishes.UNSEAL, wants, "", waits)
+                return (wishes.unsealed(name, label),)
 
             rule = (await self._change(call, build))[0]
-        return said_of(rule)
+        return wishes.said_of(rule)
 
     # --- doing it ------------------------------------------------------------------------------
 
@@ -383,10 +372,3 @@ def _listed(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _one(rule: Rule) -> dict[str, Any]:
     return {"id": rule.id, **(rule.value or {})}
-
-
-def said_of(rule: Rule) -> dict[str, Any]:
-    """The rule, or of what waits for the other: what was asked, and that it waits."""
-    if rule.kind != KIND:
-        return _one(rule)
-    return {**Wish(KIND, rule.id, rule.value or {}).shown(), "status": "proposed"}

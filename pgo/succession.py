@@ -15,8 +15,8 @@ from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Conflict, Forbidden, NotFound
 from pgo.moment import instant
 from pgo.plain.clean import clean
-from pgo.regie import FROZEN, Regie, said_of
-from pgo.wishes import KIND, NAMED, SUCCESSOR, named, succeeded
+from pgo.regie import FROZEN, Regie
+from pgo.wishes import KIND, NAMED, SUCCESSOR, named, said_of, succeeded
 from pgo.world import Rules, rules_of
 
 _LEAST, _MOST = 10, 500

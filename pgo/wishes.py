@@ -100,14 +100,14 @@ def asked(
 ) -> Rule:
     """The rule of a new wish; who asks exactly the same again, has asked it once."""
     said = {"what": what, "wants": wants, "to_who": to, "proposed_by": by, "waits": waits}
-    for one in wishes(image):
+    for one in every(image):
         if one.open and all(one.kept.get(name) == each for name, each in said.items()):
             return Rule(KIND, one.id, dict(one.kept))
     own = {"by": by, "made": instant(at), "status": _PROPOSED, "salt": secrets.token_hex(16)}
     return Rule(KIND, f"w-{secrets.token_hex(8)}", {**said, **own})
 
 
-def wishes(image: Image) -> list[Wish]:
+def every(image: Image) -> list[Wish]:
     """Every wish that is not a grant, in the order they were asked."""
     found = (Wish(KIND, id_, kept) for id_, kept in image.rules(KIND).items())
     return sorted(found, key=lambda one: (str(one.kept["made"]), one.id))
@@ -117,7 +117,7 @@ def proposed(image: Image) -> list[Wish]:
     """All that nobody has settled: grants first, each kind in the order it was asked."""
     kept = sorted(image.rules(GRANT).items(), key=lambda one: int(one[1]["order"]))
     grants = [Wish(GRANT, id_, value) for id_, value in kept]
-    return [one for one in (*grants, *wishes(image)) if one.open]
+    return [one for one in (*grants, *every(image)) if one.open]
 
 
 def found(image: Image, id_: str) -> Wish | None:
@@ -214,3 +214,11 @@ def succeeded(person: str, by: str, at: int, **more: str) -> Rule:
 def admitted(id_: str, kept: Kept, at: int) -> Rule:
     """The rule of a grant or deny that ends now, or had ended before."""
     return Rule(GRANT, id_, {"revoked": instant(at), **kept, "status": "inactive"})
+
+
+def said_of(rule: Rule) -> dict[str, Any]:
+    """A rule as who made it gets it back; of what waits for the other, what waits."""
+    value = rule.value or {}
+    if rule.kind != KIND:
+        return {"id": rule.id, **value}
+    return {**Wish(KIND, rule.id, value).shown(), "status": _PROPOSED}
