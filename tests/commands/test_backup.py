@@ -248,6 +248,16 @@ def test_what_is_no_copy_is_refused(pgo, backed_up, out, store, tmp_path):
         refused(restore(pgo, out), "--keys: there is no copy of keys here", store)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_list_that_names_no_kind_of_store_is_one_of_files(pgo, backed_up, out, store):
+    store.lose()
+    for folder in out:
+        said = orjson.loads((folder / "pgo-copy.json").read_bytes())
+        del said["store"], said["documents"]
+        (folder / "pgo-copy.json").write_bytes(orjson.dumps(said))
+    assert restore(pgo, out).json["dossiers"] == 1
+
+
 def test_keys_from_before_the_data_are_refused(pgo, backed_up, out, store, tmp_path):
     later = tmp_path / "later"
     assert pgo("backup", later / "data", "--keys", later / "keys").code == 0
