@@ -49,7 +49,7 @@ class Served:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     dossiers: dict[str, str] = field(default_factory=dict)
-    _tokens: dict[Any, str] = field(default_factory=dict)
+    _tokens: dict[Any, tuple[str, float]] = field(default_factory=dict)
 
     def settings(self) -> Settings:
         """The settings the server runs with."""
@@ -95,20 +95,25 @@ class Served:
 
     def token(self, person: str, family: str = "fenna", scope: str = EVERYTHING) -> str:
         """An access token of `person` for the dossier of `family`."""
-        key = (person, family, scope)
-        if key not in self._tokens:
 
-            async def work(house: House) -> str:
-                issued = await house.tokens.issue_operator(
-                    house.registry,
-                    dossier=self.dossiers[family],
-                    person=person,
-                    scope=tuple(scope.split()),
-                )
-                return issued.access
+        async def work(house: House) -> tuple[str, float]:
+            issued = await house.tokens.issue_operator(
+                house.registry,
+                dossier=self.dossiers[family],
+                person=person,
+                scope=tuple(scope.split()),
+            )
+            return issued.access, issued.expires_in
 
-            self._tokens[key] = self.inside(work)
-        return self._tokens[key]
+        return self._kept((person, family, scope), lambda: self.inside(work))
+
+    def _kept(self, key: Any, make: Callable[[], tuple[str, float]]) -> str:
+        """The token that was made before, until half of its seconds are over."""
+        token, until = self._tokens.get(key, ("", 0.0))
+        if time.monotonic() >= until:
+            token, seconds = make()
+            self._tokens[key] = token, time.monotonic() + seconds / 2
+        return token
 
     def anna(self, key: str, grants: list[dict[str, Any]]) -> Anna:
         """A dossier of its own, known to this server under `key`."""
@@ -118,24 +123,22 @@ class Served:
 
     def system(self, client_id: str) -> str:
         """An access token of a provider's system, by client credentials with its own key."""
-        if client_id not in self._tokens:
-            key = self.folder / "demo-keys" / f"{client_id}.json"
-            made = self.pgo("provider", "assert", "--key", str(key), "--client-id", client_id)
-            answer = httpx2.post(
-                f"{self.url}/oauth/token",
-                data={
-                    "grant_type": "client_credentials",
-                    "client_id": client_id,
-                    "client_assertion_type": (
-                        "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-                    ),
-                    "client_assertion": made.stdout.decode().strip(),
-                    "scope": "system/*.cruds",
-                },
-            )
-            answer.raise_for_status()
-            self._tokens[client_id] = answer.json()["access_token"]
-        return self._tokens[client_id]
+        return self._kept(client_id, lambda: self._granted(client_id))
+
+    def _granted(self, client_id: str) -> tuple[str, float]:
+        key = self.folder / "demo-keys" / f"{client_id}.json"
+        made = self.pgo("provider", "assert", "--key", str(key), "--client-id", client_id)
+        kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_assertion_type": kind,
+            "client_assertion": made.stdout.decode().strip(),
+            "scope": "system/*.cruds",
+        }
+        answer = httpx2.post(f"{self.url}/oauth/token", data=form)
+        answer.raise_for_status()
+        return answer.json()["access_token"], answer.json()["expires_in"]
 
     def pgo(self, *arguments: str, check: bool = True, **more: str) -> Any:
         """Run the `pgo` command with the server's settings, and `more` of them."""
