@@ -66,6 +66,7 @@ _COUNTRY: Final = re.compile(r"(?:\+|\b00)[1-9]\d{0,2}[\s.\-]?(?:\(0\))?[\s.\-]?
 _SNOMED_BEFORE: Final = re.compile(r"(?:snomed|\bsct\b)\D{0,24}\Z", re.IGNORECASE)
 _SNOMED_AFTER: Final = re.compile(r"\D{0,24}(?:snomed|\bsct\b)", re.IGNORECASE)
 _ENTITY: Final = re.compile(r"&#(?:x0*3([0-9])|0*(4[89]|5[0-7]));", re.IGNORECASE)
+_CODED_DIGIT: Final = re.compile(r"%3([0-9])")
 _DIGITS: Final = re.compile(
     rf"\d(?:\d{{8}}|\d{{2,3}}{_SPREAD}\d{{2,3}}{_SPREAD}\d{{3}}|\d(?:{_SPREAD}\d\d){{2}}{_SPREAD}\d{{3}})"
 )
@@ -103,7 +104,7 @@ def may_hold(words: str, *, printed: bool = False) -> bool:
     """
     if len(words) < len(_WEIGHTS) - 1:
         return False
-    if _hints(words) or "&#" in words:
+    if _hints(words) or "&#" in words or ("%3" in words and _CODED_DIGIT.search(words)):
         return True
     if not words.isascii():
         return _may_be(words)
@@ -178,10 +179,16 @@ def hide_in_address(url: str) -> tuple[str, int]:
     """A URL or reference without BSNs in its query; ids in its path stay."""
     if not may_hold(url):
         return url, 0
-    url, barred = _SYSTEM_BAR.subn(rf"\1{STARS}", url)
-    url, labelled = _hide_labelled(url, STARS)
-    url, asked = _hide(_IN_QUERY, url, STARS)
-    return url, barred + labelled + asked
+    clear, barred = _SYSTEM_BAR.subn(rf"\1{STARS}", with_plain_digits(url))
+    clear, labelled = _hide_labelled(clear, STARS)
+    clear, asked = _hide(_IN_QUERY, clear, STARS)
+    hidden = barred + labelled + asked
+    return (clear if hidden else url), hidden
+
+
+def with_plain_digits(url: str) -> str:
+    """The same address with its percent-encoded digits written out (RFC 3986, 6.2.2.2)."""
+    return _CODED_DIGIT.sub(r"\1", url) if "%3" in url else url
 
 
 def _hide_labelled(words: str, black: str) -> tuple[str, int]:

@@ -76,6 +76,12 @@ PLACES = {
             "reference": f"Patient?identifier=http%3A%2F%2Ffhir.nl%2FNamingSystem%2Fbsn%7C{N}"
         }
     },
+    "reference, digits encoded": {
+        "subject": {"reference": f"Patient?identifier={''.join(f'%3{digit}' for digit in N)}"}
+    },
+    "reference, some digits encoded": {
+        "subject": {"reference": f"https://x.test/Patient?bsn={N[:3]}%3{N[3]}{N[4:]}"}
+    },
     "reference by oid": {"subject": {"reference": f"Patient?identifier=urn:oid:{OID}|{N}"}},
     "reference without system": {"subject": {"reference": f"Patient?identifier={N}"}},
     "absolute reference": {"subject": {"reference": f"https://x.test/fhir/Patient?bsn={N}&a=1"}},
@@ -341,3 +347,19 @@ def test_in_published_examples_only_persons_numbers_go():
                 hits[file.name] = tree["resourceType"]
             assert not any(number in text.dump(tree).decode() for number in numbers)
     assert set(hits.values()) == {"Patient"}
+
+
+def test_an_id_with_encoded_digits_is_read_as_what_it_means():
+    encoded = "".join(f"%3{digit}" for digit in N)
+    reference = {"reference": f"https://x.test/Practitioner/{encoded}"}
+    bsn.mask_reference(reference)
+    assert "reference" not in reference
+    other = {"reference": "https://x.test/Practitioner/%31%32%33"}
+    bsn.mask_reference(other)
+    assert other == {"reference": "https://x.test/Practitioner/%31%32%33"}
+
+
+def test_an_address_without_a_bsn_keeps_its_encoded_digits():
+    tree = {"url": "https://x.test/?a=%31%32&bsn=none&time=12%3A30"}
+    assert bsn.mask(tree) == 0
+    assert tree == {"url": "https://x.test/?a=%31%32&bsn=none&time=12%3A30"}
