@@ -21,7 +21,7 @@ from pgo.caller import Caller
 from pgo.consent import reading, sound
 from pgo.consent.decide import decide
 from pgo.consent.model import SEALS, Decision, Grant, Level, Person, Resource
-from pgo.consent.words import summary
+from pgo.consent.words import sentences
 from pgo.door import Door, Parts
 from pgo.dossier.log import Facet, Rule
 from pgo.errors import BadValue, Forbidden, NotFound, Unavailable
@@ -59,36 +59,45 @@ class Regie(Door):
             for easy, name in ((False, "samenvatting"), (True, "eenvoudig")):
                 words = await self._words(rules, easy=easy)
                 for grant in found["grant"]:
-                    grant[name] = words.get(grant["id"], "")
+                    grant[name] = " ".join(words.get(grant["id"], ()))
             found["notice"] = _listed(image.rules("notice"))
         return found
 
-    async def who_looked(self, since: int, until: int | None) -> tuple[list[Entry], dict[str, str]]:
-        """Audit lines (µs), for who may see the log, and the names of the grants in them."""
+    async def who_looked(
+        self, since: int, until: int | None, *, easy: bool = False
+    ) -> tuple[list[Entry], dict[str, list[str]]]:
+        """Audit lines (µs), for who may see the log, and what the grants in them say."""
         async with self.call("wie-keek") as call:
             await self._may_read(call, _LOGGING)
             trail = self._parts.trail
             entries = [entry async for entry in trail.read(self.client, since, until)]
             hidden = await self._sealed()
             rules = rules_of(self.dossier, self._parts.policy)
-            titles = await self._words(rules)
+            said = await self._words(rules, easy=easy)
         shown = [without(entry, hidden, SEALS) for entry in entries] if hidden else entries
-        return [entry for entry in shown if entry is not None], titles
+        return [entry for entry in shown if entry is not None], said
 
     def _shows(self, sealed: str) -> bool:
         """Whether the caller may know of what this seal lies on."""
         row = self.dossier.image.get(*sealed.split("/"))
         return row is None or self.held_verdict.sees(row)
 
-    async def _words(self, rules: Rules, *, easy: bool = False) -> dict[str, str]:
-        """Each grant in plain Dutch, with names and kinds people know; `easy`: easier still."""
+    async def _words(self, rules: Rules, *, easy: bool = False) -> dict[str, list[str]]:
+        """Each grant in plain Dutch, with names and kinds people know; `easy`: easier still.
+
+        For who is not the client himself, it is about the client by his first name.
+        """
         ids = {grant.grantee.id for grant in rules.grants}
         names, kinds = await self._parts.people.names(ids), {}
         for id_ in {one.to_who for one in rules.grants if one.grantee.level == Level.PERSON}:
             found = await self._parts.people.person(id_)
             kinds[id_] = found.kind if found is not None else ""
+        subject = self.dossier.image.rule("subject", "client") or {}
+        owner = "" if rules.subject.id == self.caller.person else str(subject.get("name", ""))
         return {
-            one.id: summary(one, names, kinds.get(one.to_who, ""), easy=easy)
+            one.id: sentences(
+                one, names, kinds.get(one.to_who, ""), easy=easy, owner=owner.split(" ")[0]
+            )
             for one in rules.grants
         }
 

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from pgo.audit.auditevent import audit_event
 from pgo.audit.entry import Entry
 from pgo.caller import Caller
-from pgo.errors import BadValue, NotFound, PgoError
+from pgo.errors import BadValue, NotFound, PgoError, Unsupported
 from pgo.fhir.answers import Reply
 from pgo.fhir.endpoint import Ask, Operation
 from pgo.house import House
@@ -27,6 +27,7 @@ from pgo.web import request_id
 from pgo.witness import asked_by, witnessed
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
+_DAYS: Final = frozenset({"van", "tot"})
 CallerOf = Callable[[Scope], Awaitable[Caller]]
 Refused = Callable[[Scope, PgoError], Awaitable[None]]
 Client = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -205,16 +206,17 @@ async def _looked(
     until: date | None,
     language: str,
 ) -> Json:
-    entries, titles = await _entries(house, caller, client, request, since, until)
+    easy = language == "eenvoudig"
+    entries, grants = await _entries(house, caller, client, request, since, until, easy=easy)
     dossier = await house.parts.dossiers.open(client)
     own = (dossier.image.rule("subject", "client") or {}).get("person") == caller.person
     said = sentences(
         entries,
-        easy=language == "eenvoudig",
+        easy=easy,
         now=house.clock(),
         owner="" if own else subject_name(dossier),
         reader=caller.person,
-        titles=titles,
+        grants=grants,
     )
     return {
         "zinnen": [
@@ -233,11 +235,18 @@ async def _looked(
 
 
 async def _entries(
-    house: House, caller: Caller, client: str, request: str, since: date | None, until: date | None
-) -> tuple[list[Entry], dict[str, str]]:
+    house: House,
+    caller: Caller,
+    client: str,
+    request: str,
+    since: date | None,
+    until: date | None,
+    *,
+    easy: bool = False,
+) -> tuple[list[Entry], dict[str, list[str]]]:
     start = _midnight(since) if since else 0
     end = _midnight(date.fromordinal(until.toordinal() + 1)) if until else None
-    return await house.regie(caller, client, request).who_looked(start, end)
+    return await house.regie(caller, client, request).who_looked(start, end, easy=easy)
 
 
 def _midnight(day: date) -> int:
@@ -251,9 +260,10 @@ def operations(house: House) -> dict[str, Operation]:
         """`$wie-keek` as a Bundle of AuditEvents (R4); `van` and `tot` are days."""
         if ask.address.release != "r4":
             raise NotFound("$wie-keek answers AuditEvents of R4 only")
+        strange = [name for name, _ in ask.pairs if name not in _DAYS]
+        if strange:
+            raise Unsupported("$wie-keek knows van and tot only", place=strange[0][:64])
         days = {name: _day(name, value) for name, value in ask.pairs}
-        if not days.keys() <= {"van", "tot"}:
-            raise BadValue("$wie-keek knows van and tot only")
         vault.called = True  # the side of the door that knows the rules writes the line
         entries, _ = await _entries(
             house, vault.caller, vault.client, ask.request, days.get("van"), days.get("tot")

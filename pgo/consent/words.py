@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from pgo.consent import moments
 from pgo.consent.model import ORDINARY, PROVIDER_KINDS, RESERVED, Grant, Level
-from pgo.plain.clean import clean, short
+from pgo.consent.whose import Whose
+from pgo.plain.clean import short
+from pgo.plain.whole import tidy
 
 CATEGORY_WORDS: Mapping[str, str] = {
     "zorgplan": "zorgplan",
@@ -82,26 +84,40 @@ _TOO: Mapping[str, str] = {
 }
 MOST_NAMED = 6
 MOST_WORDS, EASY_WORDS = 20, 12
-_NAME, _EASY_NAME, _ROLE = 4, 2, 2
+_NAME, _EASY_NAME, _ROLE, _OWNER = 4, 2, 2, 2
 
 
-def summary(grant: Grant, names: Mapping[str, str], kind: str = "", *, easy: bool = False) -> str:
+def summary(
+    grant: Grant,
+    names: Mapping[str, str],
+    kind: str = "",
+    *,
+    easy: bool = False,
+    owner: str = "",
+) -> str:
     """Short sentences about a grant, of at most 20 words; `easy`: of at most 12.
 
     `names` gives the name people know of a person, organisation or team; who is not in it is
-    called by his id. `kind` is the kind of the grantee, named behind him.
+    called by his id. `kind` is the kind of the grantee, named behind him. `owner` is the name of
+    the client, for a reader who is somebody else; left out: "uw".
     """
-    return " ".join(sentences(grant, names, kind, easy=easy))
+    return " ".join(sentences(grant, names, kind, easy=easy, owner=owner))
 
 
 def sentences(
-    grant: Grant, names: Mapping[str, str], kind: str = "", *, easy: bool = False
+    grant: Grant,
+    names: Mapping[str, str],
+    kind: str = "",
+    *,
+    easy: bool = False,
+    owner: str = "",
 ) -> list[str]:
     """The sentences of a summary: what it covers, when, and what it leaves closed."""
     who = _who(grant, names, kind, _EASY_NAME if easy else _NAME)
     if grant.unreadable:
         return [f"{who} mag nu niets.", "Deze toestemming is niet te lezen."]
-    said = _easily(grant, who) if easy else _covers(grant, who)
+    of = Whose(short(tidy(owner), _OWNER))
+    said = _easily(grant, who, of) if easy else _covers(grant, who, of)
     most = EASY_WORDS if easy else MOST_WORDS
     return [*_state(grant), *said, *_conditions(grant, most), *_limits(grant, kind, most)]
 
@@ -119,15 +135,25 @@ def not_covered(grant: Grant, kind: str = "") -> tuple[str, ...]:
     return (*notable, *sorted(closed.difference(notable)))
 
 
-def listing(lead: str, items: Iterable[str], most: int = MOST_WORDS) -> list[str]:
-    """Sentences that list everything, `lead` before each, none of more than `most` words."""
+def listing(
+    lead: str,
+    items: Iterable[str],
+    most: int = MOST_WORDS,
+    *,
+    say: Callable[[list[str]], str] | None = None,
+) -> list[str]:
+    """Sentences that list everything, `lead` before each, none of more than `most` words.
+
+    `say` makes one text of some of the items; left out: as people list them.
+    """
     lines: list[list[str]] = []
+    say = say or listed
     room = most - _count(lead)
     for item in items:
-        if not lines or _count(" en ".join([*lines[-1], item])) > room:
+        if not lines or _count(say([" en ".join([*lines[-1], item])])) > room:
             lines.append([])
         lines[-1].append(item)
-    return [f"{lead} {listed(line)}." for line in lines]
+    return [f"{lead} {say(line)}." for line in lines]
 
 
 def _count(text: str) -> int:
@@ -153,46 +179,46 @@ def _empty(grant: Grant) -> bool:
     return nothing or not grant.allowed or not grant.contained
 
 
-def _covers(grant: Grant, who: str) -> list[str]:
+def _covers(grant: Grant, who: str, of: Whose) -> list[str]:
     until = _until(grant)
     deny = grant.effect == "deny"
     if _empty(grant):
         return [f"{who} mag hiermee niets."]
     if grant.own:
-        whole = f"{who} mag de eigen gegevens bij u neerzetten en bijwerken{until}."
-        return [whole] if _count(whole) <= MOST_WORDS else _apart(whole, grant, [])
-    whole = f"{who} mag {_forbidden(grant)}{until}." if deny else ""
-    whole = whole or f"{who} mag {_what(grant)} {_deeds(grant)}{until}."
+        whole = f"{who} mag de eigen gegevens bij {of.whom} neerzetten en bijwerken{until}."
+        return [whole] if _count(whole) <= MOST_WORDS else _apart(whole, grant, [], of)
+    whole = f"{who} mag {_forbidden(grant, of)}{until}." if deny else ""
+    whole = whole or f"{who} mag {_what(grant, of)} {_deeds(grant, of)}{until}."
     if _count(whole) <= MOST_WORDS:
-        return (
-            [whole, *listing("Ook uw", _named(grant)[MOST_NAMED - 1 :])]
-            if _many(grant)
-            else [whole]
-        )
-    return _apart(f"{who} mag {_scope(grant)} {_main_deeds(grant)}.", grant, _others(grant))
+        more = _named(grant)[MOST_NAMED - 1 :] if _many(grant) else []
+        return [whole, *listing("Ook", more, say=of.these)]
+    return _apart(
+        f"{who} mag {_scope(grant, of)} {_main_deeds(grant, of)}.", grant, _others(grant), of
+    )
 
 
-def _apart(first: str, grant: Grant, others: list[str]) -> list[str]:
+def _apart(first: str, grant: Grant, others: list[str], of: Whose) -> list[str]:
     """A sentence that would be too long, in parts."""
     end = _until(grant)
     first = first.replace(f"{end}.", ".") if end else first
-    what = [] if grant.own or grant.instances else listing("Het gaat om uw", _named(grant))
+    named = [] if grant.own or grant.instances else _named(grant)
+    what = listing("Het gaat om", named, say=of.these)
     return [first, *what, *others, *([f"Dit geldt{end.removeprefix(',')}."] if end else [])]
 
 
-def _scope(grant: Grant) -> str:
+def _scope(grant: Grant, of: Whose) -> str:
     if grant.instances:
-        return _what(grant)
+        return _what(grant, of)
     if grant.categories is not None:
-        return "een deel van uw gegevens"
+        return f"een deel van {of.data}"
     return "niets" if grant.effect == "deny" else "bijna alles"
 
 
-def _main_deeds(grant: Grant) -> str:
+def _main_deeds(grant: Grant, of: Whose) -> str:
     doing = [ACTION_WORDS[name] for name in _DOING if name in grant.allowed]
     if grant.effect == "permit":
         return listed(doing) if doing else "doorgeven of regelen"
-    no = "" if _scope(grant) == "niets" else "niet "
+    no = "" if _scope(grant, of) == "niets" else "niet "
     if grant.actions is None:
         return f"{no}zien of veranderen"
     return no + (listed(doing, "of") if doing else "doorgeven of regelen")
@@ -206,22 +232,22 @@ def _others(grant: Grant) -> list[str]:
     return [f"{_TOO[name]} {too}." for name in ("delen", "beheren") if name in grant.allowed]
 
 
-def _forbidden(grant: Grant) -> str:
+def _forbidden(grant: Grant, of: Whose) -> str:
     deeds = "zien of veranderen"
     if grant.actions is not None:
-        deeds = listed((ACTION_WORDS[a] for a in ACTION_WORDS if a in grant.actions), "of")
+        deeds = listed((of.deed(ACTION_WORDS[a]) for a in ACTION_WORDS if a in grant.actions), "of")
     everything = grant.categories is None and not grant.instances
-    return f"niets {deeds}" if everything else f"{_what(grant)} niet {deeds}"
+    return f"niets {deeds}" if everything else f"{_what(grant, of)} niet {deeds}"
 
 
 def _who(grant: Grant, names: Mapping[str, str], kind: str, most: int) -> str:
     given = names.get(grant.to_who) or names.get(grant.grantee.id) or grant.grantee.id
-    known = short(clean(given), most) or "Iemand"
+    known = short(tidy(given), most) or "Iemand"
     name = known[:1].upper() + known[1:]
     if grant.grantee.level == Level.TEAM:
         return f"Het team {known}"
     if grant.grantee.level == Level.ROLE:
-        return f"Een {short(clean(grant.grantee.role), _ROLE)} van {known}"
+        return f"Een {short(tidy(grant.grantee.role), _ROLE)} van {known}"
     return f"{name} ({KIND_WORDS[kind]})" if kind in KIND_WORDS else name
 
 
@@ -235,7 +261,7 @@ def _many(grant: Grant) -> bool:
     return not grant.instances and len(_named(grant)) > MOST_NAMED
 
 
-def _what(grant: Grant) -> str:
+def _what(grant: Grant, of: Whose) -> str:
     if grant.instances:
         return "één onderdeel" if len(grant.instances) == 1 else "een paar onderdelen"
     if grant.categories is None:
@@ -243,18 +269,18 @@ def _what(grant: Grant) -> str:
     names = _named(grant)
     if len(names) > MOST_NAMED:
         names = [*names[: MOST_NAMED - 1], "nog meer"]
-    return f"uw {listed(names)}" if names else "niets"
+    return of.these(names) if names else "niets"
 
 
-def _deeds(grant: Grant) -> str:
-    return listed(ACTION_WORDS[name] for name in ACTION_WORDS if name in grant.allowed)
+def _deeds(grant: Grant, of: Whose) -> str:
+    return listed(of.deed(ACTION_WORDS[name]) for name in ACTION_WORDS if name in grant.allowed)
 
 
 def _until(grant: Grant) -> str:
     return f", tot {day(grant.to)}" if grant.to else ""
 
 
-def _easily(grant: Grant, who: str) -> list[str]:
+def _easily(grant: Grant, who: str, of: Whose) -> list[str]:
     """The same in the shortest sentences."""
     if _empty(grant):
         return [f"{who} mag niets."]
@@ -270,7 +296,7 @@ def _easily(grant: Grant, who: str) -> list[str]:
         said += [f"{_TOO[name]} mag {'ook niet' if deny else 'ook'}." for name in rest]
     what = [] if grant.own else listing("Het gaat om:", _named(grant), EASY_WORDS)
     if grant.instances:
-        what = [f"Het gaat om {_what(grant)}."]
+        what = [f"Het gaat om {_what(grant, of)}."]
     elif not grant.own and grant.categories is None:
         what = ["Het gaat om alles." if deny else "Het gaat om bijna alles."]
     return [*said, *what, *filter(None, [end])]

@@ -6,41 +6,45 @@ What the reader may not see (lines about items sealed for him) is left out by th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from pgo.audit.catalogue import EVENTS, GAP
 from pgo.audit.entry import FAILED, OK, REFUSED, Entry
-from pgo.plain.clean import clean, listed
+from pgo.plain import things
+from pgo.plain.clean import listed
+from pgo.plain.whole import MOST, remark, tidy, told, whole
 from pgo.plain.words import (
-    DATA,
+    COUNT,
     DEEDS,
     KINDS,
     MONTHS,
     NOT_ALLOWED,
-    NOUNS,
     OTHER,
-    PERSONAL,
     REFUSALS,
+    REFUSALS_OF_YOU,
     REPRESENTS,
     SEARCH,
     SEND,
     VIEW,
     Deed,
-    Noun,
 )
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NO_TITLES: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_GRANTS: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _BY_GRANT: Final = "TOESTEMMING:"
 _BY_LAW: Final = "VERTEGENWOORDIGER:"
-_MOST: Final = 12
-"""Words in a sentence of the easy form; what does not fit goes on in a next sentence."""
+_COUNTED: Final = frozenset({("_summary", "count"), ("_count", "0")})
+"""Parameters of a search that is told a number and nothing else."""
+_PERMITTED: Final = "Hiervoor is toestemming gegeven."
+_TOO: Final = "Er is nog een toestemming."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,16 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """For whom and how: whose dossier it is, who reads, what grants are called."""
+    """For whom and how: whose dossier it is, who reads, what grants say."""
 
     now: datetime
     owner: str
     person: str
-    titles: Mapping[str, str]
+    grants: Mapping[str, Sequence[str]]
+
+    def did(self, entry: Entry) -> bool:
+        """Whether it was the reader himself."""
+        return bool(self.person) and entry.person == self.person
 
     @property
     def dossier(self) -> str:
@@ -91,7 +99,7 @@ def sentences(
     now: datetime,
     owner: str = "",
     reader: str = "",
-    titles: Mapping[str, str] = _NO_TITLES,
+    grants: Mapping[str, Sequence[str]] = _NO_GRANTS,
 ) -> list[Sentence]:
     """What the lines say, in plain Dutch, oldest first; similar ones of one day are one.
 
@@ -103,12 +111,12 @@ def sentences(
         owner: name of the client when somebody else reads; left out: "uw". The easy form uses
             the first name.
         reader: account id of who reads; his own lines say "U".
-        titles: names of grants by id, for people.
+        grants: by id what a grant says, in whole sentences of the same form (easy or not).
     """
-    called = clean(owner)
+    called = tidy(owner)
     if easy:
         called = called.partition(" ")[0]
-    whose = _Reader(now.astimezone(_HERE), called, reader, titles)
+    whose = _Reader(now.astimezone(_HERE), called, reader, grants)
     until = (now - _EPOCH) // timedelta(microseconds=1)
     groups: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
@@ -128,7 +136,7 @@ def _alike(entry: Entry) -> tuple[object, ...]:
     what: tuple[object, ...] = (entry.reason,)
     if entry.outcome != REFUSED:
         codes = tuple(sorted(code for code, _ in entry.categories))
-        what = (entry.grants, _means(entry), codes, not codes and _noun(entry).one)
+        what = (entry.grants, _means(entry), codes, not codes and things.noun(entry).one)
     return (_local(entry).date(), who, why, entry.outcome, _deed(entry), what)
 
 
@@ -157,22 +165,23 @@ def _sentence(group: list[Entry], whose: _Reader, *, easy: bool) -> Sentence:
 def _full_lines(group: list[Entry], whose: _Reader) -> list[str]:
     one, times = group[0], len(group)
     again = f"{times} keer " if times > 1 else ""
-    filled = _filled(one, whose, _what(group, whose), _things(group), again)
+    filled = _filled(one, whose, things.what(group, whose.owner), things.things(group), again)
     parts = [f"{_who(one, whose)} {filled}"]
     if one.on_behalf_of:
-        parts.append(f"namens {clean(one.on_behalf_of_name) or 'iemand anders'}")
+        parts.append(f"namens {_principal(one, whose)}")
     if app := _either(one.app_name, one.app):
         parts.append(f"met de app {app}")
     parts.append(_when(group))
-    lines = [", ".join(parts) + ("." if times == 1 or one.outcome == OK else f", {times} keer.")]
-    return lines + _outcome(group) + _because(one, whose)
+    if times > 1 and one.outcome != OK:
+        parts.append(f"{times} keer")
+    return [whole(", ".join(parts)), *_outcome(one, whose), *_because(one, whose)]
 
 
 def _who(entry: Entry, whose: _Reader) -> str:
-    if whose.person and entry.person == whose.person:
+    if whose.did(entry):
         return "U"
     about = [text for text in (_role(entry), _either(entry.org_name, entry.org)) if text]
-    name = clean(entry.name) or "Iemand"
+    name = tidy(entry.name) or "Iemand"
     return f"{name} ({', '.join(about)})" if about else name
 
 
@@ -189,62 +198,37 @@ def _when(group: list[Entry]) -> str:
 
 def _easy_lines(group: list[Entry], whose: _Reader) -> list[str]:
     one = group[0]
-    mine = bool(whose.person) and one.person == whose.person
-    name = clean(one.name) or "Iemand"
-    called = "U" if mine else " ".join(name.split()[:_IN_NAME])
-    counts = _counts(group)
-    told = group if len(counts) == 1 else [replace(one, categories=())]
-    lines = [f"{called} {_filled(one, whose, _what(told, whose), _things(told), '')}."]
-    if not mine:
-        lines += _told("De hele naam is:", name) if called != name else []
+    name = tidy(one.name) or "Iemand"
+    called = "U" if whose.did(one) else " ".join(name.split()[:_IN_NAME])
+    counts = things.counts(group)
+    told_of = group if len(counts) == 1 else [replace(one, categories=())]
+    about = (things.what(told_of, whose.owner), things.things(told_of))
+    lines = [whole(f"{called} {_filled(one, whose, *about, '')}")]
+    if not whose.did(one):
+        lines += told("De hele naam is:", name) if called != name else []
         lines += _about(one)
     lines.append(_easy_when(group, whose))
     if len(counts) > 1:
-        nouns = [_thing(code, count) for code, count in counts.items()]
-        pairs = [nouns[i : i + 2] for i in range(0, len(nouns), 2)]
+        words = things.each(counts)
+        pairs = [words[i : i + 2] for i in range(0, len(words), 2)]
         lines += [f"Het ging om {listed(pair)}." for pair in pairs]
     if one.on_behalf_of:
-        lines += _told("Dat was namens", clean(one.on_behalf_of_name) or "iemand anders")
+        lines += told("Dat was namens", _principal(one, whose))
     if app := _either(one.app_name, one.app):
-        lines += _told("De app heet", app)
-    return lines + _outcome(group) + _easy_because(one, whose)
+        lines += told("De app heet", app)
+    return lines + _outcome(one, whose) + _because(one, whose, easy=True)
 
 
 _IN_NAME: Final = 3
 """Words of a name in the first sentence, beside what was done."""
 
 
-def _told(lead: str, text: str) -> list[str]:
-    """A sentence that begins with `lead`; as many more as it takes to say all of `text`."""
-    said, left = [], text.split()
-    while left:
-        room = _MOST - len(lead.split())
-        said.append(f"{lead} {' '.join(left[:room])}")
-        left, lead = left[room:], "En verder:"
-        if left[:1] == ["en"]:
-            left = left[1:]
-    return [one if one.endswith((".", "…")) else f"{one}." for one in said]
-
-
 def _about(entry: Entry) -> list[str]:
     role, org = _role(entry), _either(entry.org_name, entry.org)
     both = f"{role} bij {org}" if role and org else role or org
-    if len(f"Dit is: {both}".split()) <= _MOST:
-        return _told("Dit is:", both)
-    return _told("Dit is:", role) + _told("De organisatie heet", org)
-
-
-def _easy_because(entry: Entry, whose: _Reader) -> list[str]:
-    """The same as `_because`, with a sentence for each permission."""
-    if entry.emergency_code:
-        reason = clean(entry.emergency_reason, 300)
-        return ["Het was een noodgeval.", *_told("De reden was:", reason)]
-    named = _permissions(entry, whose) if entry.outcome == OK else []
-    if not named:
-        return _because(entry, whose)
-    first, *more = named
-    lines = _told("Hiervoor is toestemming:", first)
-    return lines + [line for one in more for line in _told("Er is ook toestemming:", one)]
+    if len(f"Dit is: {both}".split()) <= MOST:
+        return told("Dit is:", both)
+    return told("Dit is:", role) + told("De organisatie heet", org)
 
 
 def _easy_when(group: list[Entry], whose: _Reader) -> str:
@@ -271,47 +255,58 @@ def _filled(entry: Entry, whose: _Reader, what: str, things: str, times: str) ->
 
 
 def _deed(entry: Entry) -> Deed:
-    """What was done; looking and finding nothing is searching, a batch of reads is looking."""
+    """What was done; looking and finding nothing is searching, a batch of reads is looking.
+
+    Who asked for a number only, counted: the line does not say how many there were.
+    """
     deed = DEEDS.get(entry.interaction, OTHER)
     if deed is SEND and entry.code == "R":
         return VIEW
     searched = entry.interaction.startswith(("search-", "history-"))
-    nothing = entry.outcome == OK and not entry.touched and not _sum(entry)
-    return SEARCH if searched and nothing else deed
+    if not searched or entry.touched or entry.categories:
+        return deed
+    if _COUNTED.intersection(parse_qsl(entry.query.rpartition("?")[2])):
+        return COUNT
+    return SEARCH if entry.outcome == OK else deed
 
 
-def _outcome(group: list[Entry]) -> list[str]:
-    one = group[0]
-    if one.outcome == REFUSED:
-        why = REFUSALS.get(one.reason.partition(":")[0])
+def _outcome(entry: Entry, whose: _Reader) -> list[str]:
+    if entry.outcome == REFUSED:
+        code = re.split("[:,]", entry.reason)[0]
+        why = REFUSALS_OF_YOU.get(code) if whose.did(entry) else None
+        why = why or REFUSALS.get(code)
         return [NOT_ALLOWED, why] if why else [NOT_ALLOWED]
-    if one.outcome == FAILED:
+    if entry.outcome == FAILED:
         return ["Dat lukte niet."]
-    if one.outcome != OK:
+    if entry.outcome != OK:
         return ["Dat lukte niet door een storing."]
-    return ["Er was niets te zien."] if _deed(one) is SEARCH else []
+    return ["Er was niets te zien."] if _deed(entry) is SEARCH else []
 
 
-def _because(entry: Entry, whose: _Reader) -> list[str]:
+def _because(entry: Entry, whose: _Reader, *, easy: bool = False) -> list[str]:
     """On which permission, and whether it was an emergency."""
     if entry.emergency_code:
-        reason = clean(entry.emergency_reason, 300)
-        return ["Het was een noodgeval.", *([f"De reden was: {reason}."] if reason else [])]
+        reason = tidy(entry.emergency_reason, 300)
+        said = remark("De reden was:", reason) if easy else [whole(f"De reden was: {reason}")]
+        return ["Het was een noodgeval.", *(said if reason else [])]
     if entry.outcome != OK:
         return []
-    if named := _permissions(entry, whose):
-        return [f"Hiervoor is toestemming: {listed(named)}."]
-    role = REPRESENTS.get(_means(entry).removeprefix(_BY_LAW))
-    return [f"Dat mag deze persoon als {role}."] if role else []
+    if entry.reason.startswith(_BY_GRANT):
+        return _permitted(entry, whose)
+    laws = (part for part in entry.reason.split(",") if part.startswith(_BY_LAW))
+    role = REPRESENTS.get(next(laws, "").removeprefix(_BY_LAW))
+    who = "u" if whose.did(entry) else "deze persoon"
+    return [f"Dat mag {who} als {role}."] if role else []
 
 
-def _permissions(entry: Entry, whose: _Reader) -> list[str]:
-    """What the grants that were used are called; none when it was not by a grant."""
-    if not entry.reason.startswith(_BY_GRANT):
-        return []
-    grants = entry.grants or (entry.reason.removeprefix(_BY_GRANT),)
-    named = [clean(whose.titles.get(grant, ""), 300) or clean(grant) for grant in grants]
-    return [name.rstrip(".") for name in named]
+def _permitted(entry: Entry, whose: _Reader) -> list[str]:
+    """What each grant that was used says; one that is not there any more by its id."""
+    said: list[str] = []
+    for grant in entry.grants or (entry.reason.removeprefix(_BY_GRANT),):
+        lead = _TOO if said else _PERMITTED
+        known = whose.grants.get(grant, ())
+        said += [lead, *known] if known else told(f"{lead[:-1]}:", tidy(grant))
+    return said
 
 
 def _means(entry: Entry) -> str:
@@ -321,73 +316,17 @@ def _means(entry: Entry) -> str:
 
 def _either(name: str, id_: str) -> str:
     """The name for people, or the id when there is no name."""
-    return clean(name) or clean(id_)
+    return tidy(name) or tidy(id_)
+
+
+def _principal(entry: Entry, whose: _Reader) -> str:
+    """On whose behalf it was."""
+    mine = whose.person and entry.on_behalf_of == whose.person
+    return "u" if mine else tidy(entry.on_behalf_of_name) or "iemand anders"
 
 
 def _role(entry: Entry) -> str:
-    return clean(entry.role) or KINDS.get(entry.kind, clean(entry.kind))
-
-
-def _what(group: list[Entry], whose: _Reader) -> str:
-    """What it was about: "uw zorgplan", "5 uitslagen en 2 metingen van Fenna"."""
-    counts = _counts(group)
-    if not counts:
-        return _one_of(_noun(group[0]), whose, 0)
-    if len(counts) == 1:
-        ((code, count),) = counts.items()
-        return _one_of(NOUNS.get(code, DATA), whose, count)
-    words = _things(group)
-    return f"{words} van {whose.owner}" if whose.owner else words
-
-
-def _things(group: list[Entry]) -> str:
-    """The same without whose it is: "het zorgplan", "5 uitslagen en 2 metingen"."""
-    counts = _counts(group)
-    if not counts:
-        return _noun(group[0]).many
-    return listed([_thing(code, count) for code, count in counts.items()])
-
-
-def _one_of(noun: Noun, whose: _Reader, count: int) -> str:
-    """One kind of thing and whose it is; count 0 says nothing about how many."""
-    if count and not noun.one_only:
-        words = _amount(noun, count)
-        return f"{words} van {whose.owner}" if whose.owner else words
-    if not whose.owner:
-        return f"uw {noun.many}"
-    return f"{noun.article if noun.one_only else 'de'} {noun.many} van {whose.owner}"
-
-
-def _amount(noun: Noun, count: int) -> str:
-    if noun.one_only:
-        return f"{noun.article} {noun.one}"
-    return f"{count} {noun.one if count == 1 else noun.many}" if count else noun.many
-
-
-def _thing(code: str, count: int) -> str:
-    return _amount(NOUNS.get(code, DATA), count)
-
-
-def _counts(group: list[Entry]) -> dict[str, int]:
-    """How many of each category; over merged lines each resource counts once."""
-    counts: dict[str, int] = {}
-    for entry in group:
-        for code, count in entry.categories:
-            counts[code] = max(count, counts.get(code, 0))
-    whole = all(len(entry.resources) == entry.touched for entry in group)
-    if len(counts) == 1 and whole and any(entry.resources for entry in group):
-        names = {name.partition("@")[0] for entry in group for name in entry.resources}
-        return dict.fromkeys(counts, len(names))
-    return counts
-
-
-def _sum(entry: Entry) -> int:
-    return sum(count for _, count in entry.categories)
-
-
-def _noun(entry: Entry) -> Noun:
-    """The word for what was asked, when no category is known."""
-    return PERSONAL if entry.type_ == "Patient" else DATA
+    return tidy(entry.role) or KINDS.get(entry.kind, tidy(entry.kind))
 
 
 def _local(entry: Entry) -> datetime:

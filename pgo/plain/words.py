@@ -70,6 +70,7 @@ class Deed:
 
 VIEW: Final = Deed("bekeek {times}{what}", "wilde {what} bekijken")
 SEARCH: Final = Deed("zocht {times}in {dossier}", "wilde in {dossier} zoeken")
+COUNT: Final = Deed("telde {times}gegevens in {dossier}", "wilde gegevens in {dossier} tellen")
 SEND: Final = Deed("zette {times}{things} in {dossier}", "wilde iets in {dossier} zetten")
 OTHER: Final = Deed("deed {times}iets in {dossier}", "wilde iets doen in {dossier}")
 COPY: Final = Deed("maakte {times}een kopie van {dossier}", "wilde een kopie maken van {dossier}")
@@ -191,3 +192,11 @@ REFUSALS: Final[Mapping[str, str]] = {
     "DELEGATIE_ONGELDIG": "De doorgegeven toestemming geldt niet meer.",
     "GEEN_TOESTEMMING": "Er was geen toestemming.",
 }
+REFUSALS_OF_YOU: Final[Mapping[str, str]] = {
+    "NIET_INGELOGD": "U was niet ingelogd.",
+    "LOA_TE_LAAG": "U was niet veilig genoeg ingelogd.",
+    "GEEN_LID_ORGANISATIE": "U hoort niet bij de genoemde organisatie.",
+    "NIET_AAN_ZICHZELF": "U mag uzelf niet meer rechten geven.",
+    "WEIGERING_WINT": "U bent uitgesloten.",
+}
+"""What is said otherwise to the person himself."""

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pgo.audit.entry import Entry
 from pgo.consent import reading, words
 from pgo.consent.model import ACTIONS, CATEGORIES, Grant
+from pgo.plain.who import sentences
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 TIMES = st.none() | st.integers(0, 8_000_000).map(lambda n: START + timedelta(minutes=n))
@@ -62,12 +64,13 @@ def grants(draw):
 
 
 KINDS = st.sampled_from(["", *words.KIND_WORDS])
+OWNERS = st.sampled_from(["", "Fenna", "Anna Maria van der Berg", " .,", "fenna"])
 
 
 @settings(max_examples=400, deadline=None)
-@given(grants(), KINDS, st.booleans(), st.sampled_from([{}, LONG]))
-def test_no_sentence_is_long_whatever_the_grant(grant, kind, easy, names):
-    said = words.sentences(grant, names, kind, easy=easy)
+@given(grants(), KINDS, st.booleans(), st.sampled_from([{}, LONG]), OWNERS)
+def test_no_sentence_is_long_whatever_the_grant(grant, kind, easy, names, owner):
+    said = words.sentences(grant, names, kind, easy=easy, owner=owner)
     most = words.EASY_WORDS if easy else words.MOST_WORDS
     for sentence in said:
         assert len(sentence.split()) <= most, sentence
@@ -75,7 +78,63 @@ def test_no_sentence_is_long_whatever_the_grant(grant, kind, easy, names):
         assert sentence.endswith(".")
         assert "  " not in sentence
         assert not re.search(r",\s*\.|\s\.|None|\ben\.$", sentence), sentence
-    assert words.summary(grant, names, kind, easy=easy) == " ".join(said)
+    assert words.summary(grant, names, kind, easy=easy, owner=owner) == " ".join(said)
+
+
+def looked(**more):
+    """One look on the strength of grant g."""
+    at = (datetime(2026, 3, 3, 13, 5, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // MICRO
+    by = {"reason": "TOESTEMMING:g", "grants": ("g",), "person": "kim", "name": "Kim"}
+    return Entry(at, "read", status=200, categories=(("zorgplan", 1),), **by, **more)
+
+
+MICRO = timedelta(microseconds=1)
+
+
+@settings(max_examples=400, deadline=None)
+@given(grants(), KINDS, st.booleans(), OWNERS, st.sampled_from(["kim", "anna"]))
+def test_a_look_tells_all_of_the_grant_in_whole_sentences(grant, kind, easy, owner, reader):
+    said = words.sentences(grant, LONG, kind, easy=easy, owner=owner)
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    (one,) = sentences(
+        [looked()], easy=easy, now=now, owner=owner, reader=reader, grants={"g": said}
+    )
+    assert one.lines[-len(said) :] == tuple(said)
+    for line in one.lines:
+        assert line[0].isupper()
+        assert line.endswith(".")
+        assert not re.search(r",\s*\.|\s[.,]|\.\.|  |:\.|\ben\.$", line), line
+        assert not easy or len(line.split()) <= words.EASY_WORDS, line
+
+
+@settings(max_examples=300, deadline=None)
+@given(grants(), KINDS, st.booleans())
+def test_somebody_else_is_never_told_that_the_data_are_his(grant, kind, easy):
+    text = words.summary(grant, LONG, kind, easy=easy, owner="Fenna")
+    assert not {"u", "uw"}.intersection(re.split(r"\W+", text.lower())), text
+
+
+@settings(max_examples=300, deadline=None)
+@given(grants())
+def test_whose_data_it_is_changes_nothing_else_of_what_is_told(grant):
+    for category in words.CATEGORY_WORDS.values():
+        mine, hers = words.summary(grant, LONG), words.summary(grant, LONG, owner="Fenna")
+        assert (category in mine) == (category in hers)
+
+
+def test_for_somebody_else_a_grant_is_about_the_client_by_name():
+    grant = reading.grant(
+        {
+            "id": "g",
+            "client": "c",
+            "by": "c",
+            "effect": "permit",
+            "to_who": "p1",
+            "categories": ["zorgplan", "afspraken"],
+        }
+    )
+    said = words.sentences(grant, {"p1": "Samira"}, "copiloot", owner="Fenna")
+    assert said[0] == "Samira (copiloot) mag het zorgplan en afspraken van Fenna lezen."
 
 
 @settings(max_examples=200, deadline=None)
