@@ -104,6 +104,8 @@ async function tour(context, page, app, way) {
   await page.goto(`${given.url}/mijn`);
   await follow(page, "button[value=hier]");
   await seeing("signed_out");
+  await page.goto(`${given.url}/oauth/signed-out?bij=other`);
+  await seeing("signed_out");
   await follow(page, "a[href*='/other/end']");
   await seeing("signed_out");
   await context.clearCookies({ name: "pgo-session" });
