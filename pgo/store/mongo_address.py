@@ -15,6 +15,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "readconcernlevel": frozenset({"majority", "linearizable"}),
     "retrywrites": frozenset({"true"}),
     "slaveok": frozenset({"false"}),
+    "tlsinsecure": frozenset({"false"}),
+    "tlsallowinvalidcertificates": frozenset({"false"}),
+    "tlsallowinvalidhostnames": frozenset({"false"}),
 }
 
 
@@ -28,7 +31,7 @@ def database_of(address: str) -> str:
     parts = urlsplit(address)
     weak = sorted(
         name
-        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        for name, value in parse_qsl(parts.query.replace(";", "&"), keep_blank_values=True)
         if value.lower() not in ALLOWED.get(name.lower(), {value.lower()})
     )
     if weak:
