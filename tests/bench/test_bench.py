@@ -46,6 +46,7 @@ def pgo_bench(*arguments, **environment):
     )
 
 
+@pytest.mark.long
 def test_a_quick_run_gives_all_rows_with_sane_numbers(tmp_path):
     done = pgo_bench("--quick", "--json", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr.decode()

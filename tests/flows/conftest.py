@@ -311,7 +311,7 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait(15)
 
 
-@pytest.fixture(scope="session", params=["sqlite", "mongodb"])
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("mongodb", marks=pytest.mark.long)])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server with two workers that tests may kill and start again, on each kind of store."""
     folder = tmp_path_factory.mktemp(request.param)
