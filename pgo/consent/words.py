@@ -84,7 +84,7 @@ _TOO: Mapping[str, str] = {
 }
 MOST_NAMED = 6
 MOST_WORDS, EASY_WORDS = 20, 12
-_NAME, _EASY_NAME, _ROLE, _OWNER = 4, 2, 2, 2
+_NAME, _EASY_NAME, _ROLE, _OWNER = 4, 3, 2, 2
 
 
 def summary(
@@ -119,6 +119,8 @@ def sentences(
     of = Whose(short(tidy(owner), _OWNER))
     said = _easily(grant, who, of) if easy else _covers(grant, who, of)
     most = EASY_WORDS if easy else MOST_WORDS
+    if easy and any(_count(one) > most for one in said):
+        said = _easily(grant, _who(grant, names, kind, _EASY_NAME - 1), of)
     return [*_state(grant), *said, *_conditions(grant, most), *_limits(grant, kind, most)]
 
 

@@ -29,10 +29,18 @@ def clean(text: str, longest: int = 80) -> str:
 _HIDDEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 
+_SMALL: Final = frozenset({"van", "de", "der", "den", "het", "te", "ten", "ter", "tot", "op", "en"})
+
+
 def short(text: str, words: int) -> str:
-    """The first words of a text, with "…" when there were more."""
+    """The first words of a text, with "…" when there were more; no "van" or "de" before it."""
     parts = text.split()
-    return " ".join(parts) if len(parts) <= words else " ".join(parts[:words]) + "…"
+    if len(parts) <= words:
+        return " ".join(parts)
+    kept = parts[:words]
+    while len(kept) > 1 and kept[-1] in _SMALL:
+        kept.pop()
+    return " ".join(kept) + "…"
 
 
 def listed(parts: list[str]) -> str:

@@ -122,6 +122,18 @@ def test_whose_data_it_is_changes_nothing_else_of_what_is_told(grant):
         assert (category in mine) == (category in hers)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Linda van Dam", "Linda van Dam mag lezen."),
+        ("Johanna Maria van der Velde", "Johanna Maria… mag lezen."),
+    ],
+)
+def test_an_easy_name_is_whole_or_does_not_end_in_a_small_word(name, said):
+    grant = reading.grant({"id": "g", "client": "c", "by": "c", "effect": "permit", "to_who": "p"})
+    assert words.sentences(grant, {"p": name}, easy=True)[0] == said
+
+
 def test_for_somebody_else_a_grant_is_about_the_client_by_name():
     grant = reading.grant(
         {
