@@ -3,7 +3,7 @@
 uvicorn has no time limit and no size limit for the head of a request. This protocol adds them:
 
 * a head that is not complete within `head_seconds` closes the connection, also later ones;
-* a head over `head_bytes` is answered 431;
+* a head over `head_bytes` is answered 431, where people look with a page;
 * trailers after a chunked body are dropped: they would count as header fields of the request;
 * once an answer is out, what is left of the body gets `linger_seconds` and is thrown away;
 * a reader who takes nothing for `write_seconds` is cut off.
@@ -16,17 +16,19 @@ A request whose head comes in one piece, which is nearly every request, sets no 
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import Final
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pgo.oauth.certificate import HEADER as CERTIFICATE
+from pgo.oauth.cors import is_page
+from pgo.oauth.look import Look
 
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
-)
+_STATUS: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+_CLOSED: Final = b"connection: close\r\n\r\n"
+_TOO_LARGE: Final = _STATUS + b"content-length: 0\r\ncache-control: no-store\r\n" + _CLOSED
 
 
 class Connection(HttpToolsProtocol):
@@ -37,6 +39,7 @@ class Connection(HttpToolsProtocol):
     linger_seconds = 2.0
     write_seconds = 30.0
     certificate = b""
+    url = b""
     proxies: ProxyHeadersMiddleware | None = None
 
     _in_head = True
@@ -74,7 +77,8 @@ class Connection(HttpToolsProtocol):
 
     def _watch_head(self) -> None:
         if self._seen > self.head_bytes:
-            self.transport.write(_TOO_LARGE)
+            people = is_page(self.url.partition(b"?")[0].decode("latin-1"))
+            self.transport.write(_page() if people else _TOO_LARGE)
             self.transport.close()
         elif self._arriving is None and (self.cycle is None or self.cycle.response_complete):
             self._wait(self.head_seconds)
@@ -134,6 +138,14 @@ class Connection(HttpToolsProtocol):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
+
+
+@cache
+def _page() -> bytes:
+    """The same answer for people: in Dutch, since no field of the head was looked at."""
+    page = Look().fault("cookies", None, status=431)
+    fields = b"".join(b"%s: %s\r\n" % field for field in page.raw_headers)
+    return _STATUS + fields + _CLOSED + bytes(page.body)
 
 
 async def _nothing(*_: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from contextlib import suppress
 
@@ -152,6 +153,36 @@ async def test_an_endless_head_is_answered_431_and_closed(port):
 async def test_a_large_head_that_comes_at_once_is_refused_too(port):
     head = b"GET /x HTTP/1.1\r\nx: " + b"a" * 33_000 + b"\r\n" + CLOSE
     assert (await talk(port, head)).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    ("path", "people"),
+    [
+        (b"/mijn", True), (b"/oauth/sign-in?flow=x", True), (b"/oauth/" + b"x" * 8_000, True),
+        (b"/oauth/token", False), (b"/fhir/r4/Patient", False),
+    ],
+    ids=lambda one: str(one)[:20],
+)  # fmt: skip
+async def test_where_people_look_that_answer_is_a_page_which_repeats_nothing(port, path, people):
+    fields = [b"cookie: GEHEIM" + b"a" * 20_000 + b"\r\n"] * 3
+    answer = await talk(port, b"GET " + path + b" HTTP/1.1\r\n", *fields, pause=0.05)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert re.search(rb"^HTTP/1.1 431 ", head)
+    assert (b"<h1>" in body) is people
+    assert (b"content-type: text/html" in head) is people
+    assert not people or b"content-length: %d" % len(body) in head
+    assert not people or "Wis de cookies" in body.decode()
+    assert b"GEHEIM" not in answer
+    assert b"xxx" not in body
+
+
+@pytest.mark.parametrize("noise", [b"\r\n" * 30_000, b"\0" * 60_000, b"a" * 60_000])
+async def test_a_flood_that_is_no_request_at_all_ends_without_an_error_of_ours(port, noise, lines):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(noise)
+    await closed_after(reader)
+    writer.close()
+    assert [one for one in lines() if one["level"] == "error"] == []
 
 
 async def test_trailers_do_not_become_header_fields(port):
