@@ -56,6 +56,35 @@ def test_signing_out_ends_tokens_of_an_account(pgo, dossier, ask):
     assert ask("/fhir/r4/Patient/p1", token).status_code == 401
 
 
+def test_what_an_operator_changed_in_how_somebody_signs_in_is_told_to_him(
+    pgo, providers, dossier, ask
+):
+    """Jo, who is told in the messages an app shows; what was refused is no news."""
+    providers()
+    client = dossier()
+    pgo("account", "add", "p-tom", "--name", "Tom")
+    link = ("--provider", "digid", "--subject", "pseudo-1")
+    assert pgo("account", "link", "p-jo", *link).code == 0
+    assert pgo("account", "link", "p-tom", *link).code == 1
+    assert pgo("account", "unlink", "p-tom", "--provider", "digid").code == 0
+    assert pgo("account", "unlink", "p-jo", "--provider", "digid").code == 0
+    assert pgo("account", "sign-out", "p-jo").code == 0
+
+    def told_to(person):
+        arguments = ("--dossier", client, "--as", person, "--scope", "user/*.rs", "--json")
+        token = pgo("token", *arguments).json["access_token"]
+        return [one["tekst"] for one in ask("/mijn/berichten", token).json()["account"]]
+
+    assert [told_to("p-jo"), told_to("p-tom")] == [
+        [
+            "Er is overal uitgelogd.",
+            "Inloggen met DigiD kan niet meer.",
+            "Inloggen met DigiD kan nu ook.",
+        ],
+        [],
+    ]
+
+
 @pytest.mark.parametrize("subject", ["999990019", "S00000000:999990019", "", "x" * 256])
 def test_what_is_no_pseudonym_is_not_linked(pgo, mia, providers, subject):
     providers()
