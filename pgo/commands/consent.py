@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pgo.commands.frame import AsJson, DossierId, out, show, with_house
-from pgo.consent.check import run
+from pgo.commands.frame import AsJson, DossierId, err, out, show, with_house
+from pgo.consent.check import report_of
 from pgo.errors import NotFound
 from pgo.house import House
 from pgo.office import Office, must_exist
@@ -24,18 +24,18 @@ def checked(
     as_json: AsJson = False,
 ) -> None:
     """Run tables of situations; one line per failure, then `N passed, N failed`."""
-    lines: list[str] = []
-    passed = failed = 0
-    for file in files:
-        said, good, bad = run(file)
-        lines += said[:-1]
-        passed, failed = passed + good, failed + bad
+    reports = [report_of(file) for file in files]
+    lines = [line for report in reports for line in report.failures]
+    passed, failed = sum(one.passed for one in reports), sum(one.failed for one in reports)
     if as_json:
         show({"failures": lines, "passed": passed, "failed": failed}, as_json=True)
     else:
         for line in lines:
             out.print(line, highlight=False, markup=False, soft_wrap=True)
         out.print(f"{passed} passed, {failed} failed", highlight=False)
+    for place in (place for report in reports for place in report.unreadable):
+        said = f"{place}: cannot be read, so this grant counts as a deny for who it is given to"
+        err.print(said, highlight=False, markup=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 

@@ -115,14 +115,18 @@ def _said(error: PgoError) -> str:
 
 def run(path: Path | str) -> tuple[list[str], int, int]:
     """Check the table in a file: its lines (the closing one last), how many passed and failed."""
+    report = report_of(path)
+    return report.lines, report.passed, report.failed
+
+
+def report_of(path: Path | str) -> Report:
+    """What the table in a file did."""
     try:
         raw = Path(path).read_text(encoding="utf-8")
         table = json.loads(raw, object_pairs_hook=_once, parse_int=_whole)
     except (OSError, ValueError, RecursionError) as error:
-        report = Report((f"{Path(path).name}: {_unreadable(error)}",), 0, 1)
-    else:
-        report = check(table)
-    return report.lines, report.passed, report.failed
+        return Report((f"{Path(path).name}: {_unreadable(error)}",), 0, 1)
+    return check(table)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -96,6 +96,17 @@ def test_tables_of_situations_are_checked(pgo, file):
     assert pgo("consent", "check", "nothing.json").code == 1
 
 
+def test_a_grant_in_a_table_that_cannot_be_read_is_named(pgo, file):
+    grant = {"id": "g-1", "client": "p-1", "by": "p-1", "effect": "permit", "to_who": "p-2"}
+    world = {"persons": {"p-1": {}, "p-2": {}}, "grants": [{**grant, "aktions": ["lezen"]}]}
+    request = {"actor": "p-2", "client": "p-1", "action": "lezen", "at": "2026-01-01T12:00:00Z"}
+    request |= {"purpose": "PATRQT", "resource": {"category": "medicatie"}}
+    table = file("t.json", {"world": world, "cases": [{"request": request, "permit": False}]})
+    said = pgo("consent", "check", table)
+    assert said.out == "1 passed, 0 failed\n"
+    assert said.err.startswith("world.grants[0]: cannot be read, so this grant counts as a deny")
+
+
 def test_a_decision_is_explained_in_plain_words(pgo, dossier):
     client = dossier()
     pgo("account", "add", "p-vreemd", "--name", "Vreemde")
