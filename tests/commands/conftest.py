@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx2
 import orjson
 import pytest
 import structlog
+import typer.main
 
 from pgo.app import build
 from pgo.cli import main
@@ -24,6 +26,7 @@ from pgo.commands import frame
 from pgo.settings import load
 
 MONGODB = os.environ.get("PGO_TEST_MONGODB", "")
+COMMAND = cache(typer.main.get_command)  # to make all commands takes longer than to run one
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Vos"}]}
 
 
@@ -61,6 +64,7 @@ def _run(monkeypatch, arguments):
     written = io.BytesIO(), io.BytesIO()
     out, err = (io.TextIOWrapper(each, "utf-8", write_through=True) for each in written)
     with monkeypatch.context() as patch:
+        patch.setattr(typer.main, "get_command", COMMAND)
         patch.setattr(sys, "argv", ["pgo", *arguments])
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
