@@ -1,7 +1,8 @@
 """The few plain choices people get when they share: each becomes one grant (consent.md §1).
 
-A preset never holds beheren, delen, dagboek or overig; gezin only for a copiloot. Who stores the
-grant still decides whether the grantor may give it.
+A preset never holds beheren, delen, dagboek or overig; gezin only for a copiloot. Whoever may be
+chosen to read, may as easily be chosen to write too. Who stores the grant still decides whether
+the grantor may give it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from pgo.consent.model import ORDINARY
 from pgo.errors import BadValue
 
-READ, WRITE = ("lezen",), ("lezen", "toevoegen", "wijzigen")
+READ, ADD, WRITE = ("lezen",), ("lezen", "toevoegen"), ("lezen", "toevoegen", "wijzigen")
 WEEKEND = ({"from": "fri 15:00", "to": "sun 19:00"},)
 
 
@@ -34,14 +35,18 @@ class Preset:
 _PRIVATE = frozenset({"naaste"})
 _CARE = frozenset({"zorgverlener"})
 _COPILOT = (
-    *("zorgplan", "behandeling", "problemen", "verslagen", "afspraken", "vragenlijsten"),
-    *("documenten", "contactpersonen", "paspoort", "aanvragen", "berichten", "gezin"),
+    *("zorgplan", "behandeling", "medicatie", "uitslagen", "problemen", "allergieen"),
+    *("verslagen", "afspraken", "vragenlijsten", "documenten", "contactpersonen", "paspoort"),
+    *("aanvragen", "berichten", "gezin"),
 )
 _PROVIDER = (
     *("zorgplan", "behandeling", "medicatie", "uitslagen", "problemen", "allergieen"),
     *("afspraken", "paspoort"),
 )
-_STAY = ("paspoort", "medicatie", "allergieen", "zorgplan", "afspraken", "contactpersonen")
+_DAILY = (
+    *("paspoort", "medicatie", "allergieen", "zorgplan", "afspraken", "contactpersonen"),
+    *("metingen", "verslagen", "berichten"),
+)
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -64,7 +69,7 @@ PRESETS: Mapping[str, Preset] = {
             "copiloot-standaard",
             frozenset({"copiloot"}),
             "De copiloot mag lezen en dingen voor u klaarzetten. U beslist zelf.",
-            ("lezen", "toevoegen"),
+            ADD,
             _COPILOT,
             ("CAREMGT",),
         ),
@@ -74,6 +79,22 @@ PRESETS: Mapping[str, Preset] = {
             "De zorgverlener mag lezen wat nodig is voor uw zorg.",
             READ,
             _PROVIDER,
+            ("TREAT",),
+        ),
+        Preset(
+            "zorgverlener-meeschrijven",
+            _CARE,
+            "De zorgverlener mag lezen wat nodig is, en ook zelf iets opschrijven.",
+            ADD,
+            (*_PROVIDER, "metingen", "verslagen", "berichten"),
+            ("TREAT",),
+        ),
+        Preset(
+            "dagelijkse-zorg",
+            _CARE,
+            "Wie elke dag zorgt, mag lezen en opschrijven. Bijvoorbeeld hoe de nacht was.",
+            ADD,
+            _DAILY,
             ("TREAT",),
         ),
         Preset(
@@ -87,8 +108,8 @@ PRESETS: Mapping[str, Preset] = {
             "logeerhuis",
             _CARE,
             "Het logeerhuis mag lezen en opschrijven, alleen in het weekend.",
-            ("lezen", "toevoegen"),
-            _STAY,
+            ADD,
+            _DAILY,
             ("TREAT",),
             WEEKEND,
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from pgo.consent.presets import PRESETS
 from pgo.demo.book import Clinician
 from pgo.demo.codes import Code
 from pgo.demo.shapes import App, Organisation
@@ -32,17 +33,6 @@ DOCTOR = Clinician("visser", "Karel", "Visser", Code(_ROLES, "01.015", "huisarts
 NEUROLOGIST = Clinician("yilmaz", "Aylin", "Yilmaz", Code(_ROLES, "01.019", "kinderarts"))
 NIGHT_NURSE = Clinician("esther", "Esther", "Prins", Code(_ROLES, "30.000", "verpleegkundige"))
 HUT_CARER = Clinician("dekker", "Lies", "Dekker", Code(_ROLES, "30.000", "verpleegkundige"))
-
-# Presets as categories. Reserved ones (gezin, dagboek, financieel …) stand out where they are.
-CARE = (
-    "zorgplan", "behandeling", "medicatie", "uitslagen", "problemen", "allergieen", "afspraken",
-    "paspoort",
-)  # fmt: skip
-NEEDED = ("paspoort", "medicatie", "allergieen")
-SUPPORT = (
-    "zorgplan", "behandeling", "medicatie", "uitslagen", "problemen", "allergieen", "afspraken",
-    "paspoort", "contactpersonen", "aanvragen", "vragenlijsten", "verslagen", "berichten", "gezin",
-)  # fmt: skip
 
 
 def organisations() -> tuple[Organisation, ...]:
@@ -100,18 +90,26 @@ def permit(id_: str, client: str, by: str, whom: str, made: str, **more: Any) ->
     } | more  # fmt: skip
 
 
+def chosen(
+    preset: str, id_: str, client: str, by: str, whom: str, made: str, **more: Any
+) -> dict[str, Any]:
+    """The permit that a choice people have makes; `more` is what this family has otherwise."""
+    of = PRESETS[preset]
+    said: dict[str, Any] = {"actions": list(of.actions), "categories": list(of.categories)}
+    said |= {"purposes": list(of.purposes)} if of.purposes else {}
+    said |= {"weekly": [dict(window) for window in of.weekly]} if of.weekly else {}
+    said |= {} if more.keys() & said.keys() else {"preset": preset}
+    return permit(id_, client, by, whom, made, **(said | more))
+
+
 def provider_permit(client: str, by: str, org: Organisation, made: str) -> dict[str, Any]:
-    """The ordinary grant to a provider: read and add in the care categories."""
-    return permit(
-        f"g-{client}-{org.id}", client, by, f"org:{org.id}", made,
-        actions=["lezen", "toevoegen"], categories=list(CARE),
-    )  # fmt: skip
+    """The ordinary grant to a provider: read and add what it needs."""
+    id_, whom = f"g-{client}-{org.id}", f"org:{org.id}"
+    return chosen("zorgverlener-meeschrijven", id_, client, by, whom, made)
 
 
 def copilot_permit(client: str, by: str, today: date, made: str, **more: Any) -> dict[str, Any]:
     """copiloot-standaard for Samira: read and add, two years from now, never beheren or delen."""
     end = date.fromordinal(today.toordinal() + 730).isoformat()
-    return permit(
-        f"g-{client}-samira", client, by, "p-samira", made,
-        **({"actions": ["lezen", "toevoegen"], "categories": list(SUPPORT), "to": end} | more),
-    )  # fmt: skip
+    id_, said = f"g-{client}-samira", {"to": end} | more
+    return chosen("copiloot-standaard", id_, client, by, "p-samira", made, **said)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgo.demo import cast, fenna_care, own
 from pgo.demo.book import day, moment, years_before
-from pgo.demo.cast import permit, person, professional
+from pgo.demo.cast import chosen, permit, person, professional
 from pgo.demo.shapes import Family, Own
 
 KEY = "fenna"
@@ -55,8 +55,6 @@ def _relations(birth: str) -> tuple[dict[str, Any], ...]:
 def _grants(today: date) -> tuple[dict[str, Any], ...]:
     made = day(today, 200)
     by = (KEY, "p-marjan")
-    daily = ["zorgplan", "medicatie", "allergieen", "paspoort", "metingen", "verslagen"]
-    weekend = [{"from": "fri 15:00", "to": "sun 19:00"}]
     both = ["lezen", "toevoegen"]
     return (
         cast.copilot_permit(*by, today, made),
@@ -64,9 +62,8 @@ def _grants(today: date) -> tuple[dict[str, Any], ...]:
         cast.provider_permit(*by, cast.ZIEKENHUIS, made),
         permit("g-fenna-apotheek", *by, "org:vechtapotheek", made, actions=both,
                categories=["medicatie", "allergieen"]),
-        permit("g-fenna-nacht", *by, f"team:{NIGHT_TEAM}", made, actions=both, categories=daily),
-        permit("g-fenna-logeer", *by, f"team:{HUT_TEAM}", made, actions=both, categories=daily,
-               weekly=weekend),
+        chosen("dagelijkse-zorg", "g-fenna-nacht", *by, f"team:{NIGHT_TEAM}", made),
+        chosen("logeerhuis", "g-fenna-logeer", *by, f"team:{HUT_TEAM}", made),
         permit("g-fenna-oma", *by, "p-oma-tineke", made, categories=["paspoort", "afspraken"]),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+from pgo.consent.presets import PRESETS
 from pgo.demo import cast, own
 from pgo.demo.book import day, moment, years_before
 from pgo.demo.cast import copilot_permit, person, provider_permit
@@ -76,7 +77,9 @@ def _yusuf(today: date) -> Family:
         plan="Begeleidingsplan Yusuf", goal="Yusuf reist zelf met de bus",
         steps=(("Oefenen met de bus", "1/wk"), ("Dagplanning maken", "1/d")),
     )  # fmt: skip
-    without = [category for category in cast.SUPPORT if category != "uitslagen"]
+    without = [
+        category for category in PRESETS["copiloot-standaard"].categories if category != "uitslagen"
+    ]
     mother = {"person": "p-fatma", "client": key, "kind": "ouder", "gezag": True}
     return Family(
         key=key,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgo.demo import cast, own, ruud_care
 from pgo.demo.book import day, moment, years_before
-from pgo.demo.cast import permit, person, professional
+from pgo.demo.cast import chosen, permit, person, professional
 from pgo.demo.shapes import Family, Own, Seal
 
 KEY = "ruud"
@@ -54,14 +54,13 @@ def _grants(today: date) -> tuple[dict[str, Any], ...]:
     made = day(today, 300)
     himself, mentor = (KEY, KEY), (KEY, "p-anja")
     both = ["lezen", "toevoegen"]
-    helped = ["zorgplan", "afspraken", "medicatie", "paspoort", "metingen", "verslagen"]
     reading = ["zorgplan", "afspraken", "paspoort", "metingen"]
     return (
-        permit("g-ruud-huisarts", *himself, "org:demolen/huisarts", made, actions=both,
-               categories=[*cast.CARE, "metingen", "verslagen"]),
+        chosen("zorgverlener-meeschrijven", "g-ruud-huisarts", *himself, "org:demolen/huisarts",
+               made),
         permit("g-ruud-poh", *mentor, "org:demolen/poh", day(today, 120), actions=both,
                categories=["medicatie", "zorgplan", "uitslagen", "metingen"]),
-        permit("g-ruud-tom", *himself, "p-tom", made, actions=both, categories=helped),
+        chosen("dagelijkse-zorg", "g-ruud-tom", *himself, "p-tom", made),
         permit("g-ruud-linda", *himself, "p-linda", made, categories=reading),
         permit("g-ruud-linda-gezin", *himself, "p-linda", made, actions=["toevoegen"],
                categories=["gezin"]),

@@ -97,6 +97,29 @@ def test_every_preset_makes_a_readable_stored_grant(name):
     assert ("gezin" in grant.contained) == (name == "copiloot-standaard")
 
 
+def test_who_may_be_chosen_to_read_may_be_chosen_to_write_too():
+    """Giving the one is as easy as giving the other, for each kind of people."""
+    for kind in ("naaste", "copiloot", "zorgverlener"):
+        writing = [one for one in presets.PRESETS.values() if "toevoegen" in one.actions]
+        assert any(kind in one.kinds for one in writing), kind
+    asked, given = presets.PRESETS["zorgverlener-standaard"], "zorgverlener-meeschrijven"
+    assert set(asked.categories) < set(presets.PRESETS[given].categories)
+    for name in (given, "dagelijkse-zorg", "logeerhuis"):
+        assert {"berichten", "verslagen", "metingen"} < set(presets.PRESETS[name].categories)
+
+
+def test_a_copiloot_sees_what_an_application_for_care_is_made_of():
+    helped = set(presets.PRESETS["copiloot-standaard"].categories)
+    assert {"zorgplan", "behandeling", "medicatie", "uitslagen"} < helped
+    assert not helped & {"dagboek", "financieel", "toestemmingen", "logging", "overig"}
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS.values(), ids=lambda preset: preset.name)
+def test_a_choice_is_told_in_short_sentences(preset):
+    for sentence in preset.says.rstrip(".").split(". "):
+        assert len(sentence.split()) <= 16, sentence
+
+
 def test_presets_say_what_the_spec_says():
     provider = presets.PRESETS["zorgverlener-standaard"]
     assert set(provider.categories) == {

@@ -6,6 +6,7 @@ import pytest
 
 from pgo.consent.categories import classify
 from pgo.consent.check import check
+from pgo.consent.presets import PRESETS
 from pgo.demo import families
 
 TODAY = date(2026, 11, 22)  # a Sunday
@@ -49,7 +50,11 @@ CASES = [
     case("p-oma-tineke", "fenna", "medicatie", False),
     case("p-esther", "fenna", "medicatie", True, **NIGHT),
     case("p-esther", "fenna", "uitslagen", False, **NIGHT),
+    case("p-esther", "fenna", "berichten", True, action="toevoegen", **NIGHT),
+    case("p-esther", "fenna", "verslagen", True, action="toevoegen", **NIGHT),
+    case("p-esther", "fenna", "berichten", False, action="wijzigen", **NIGHT),
     case("p-bram", "fenna", "medicatie", False, **NIGHT),
+    case("p-hut-lies", "fenna", "berichten", True, action="toevoegen", **HUT),
     case("p-hut-lies", "fenna", "medicatie", True, **HUT),
     case("p-hut-lies", "fenna", "medicatie", False, at="2026-11-24T12:00:00+01:00", **HUT),
     case("p-hut-lies", "fenna", "medicatie", True, at="2026-11-27T16:00:00+01:00", **HUT),
@@ -95,6 +100,20 @@ def test_the_rules_decide_as_the_family_meant_it(row):
     report = check({"world": world(), "cases": [row]})
     assert report.failures == ()
     assert report.unreadable == ()
+
+
+def test_what_is_called_a_choice_in_the_demo_is_that_choice():
+    grants = [grant for family in ALL for grant in family.grants]
+    assert {grant["preset"] for grant in grants if "preset" in grant} == {
+        *("copiloot-standaard", "zorgverlener-meeschrijven", "dagelijkse-zorg", "logeerhuis"),
+    }
+    for grant in grants:
+        if "preset" in grant:
+            of = PRESETS[grant["preset"]]
+            assert (*grant["actions"],) == of.actions
+            assert (*grant["categories"],) == of.categories
+            assert (*grant.get("purposes", ()),) == of.purposes
+            assert (*grant.get("weekly", ()),) == of.weekly
 
 
 @pytest.mark.parametrize("family", ALL, ids=lambda family: family.key)

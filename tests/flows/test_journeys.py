@@ -388,7 +388,8 @@ async def test_journey_2_samira_sees_exactly_her_families(story):
     assert said[0][0] == 404
     assert "Samira" in await story.looked("ouder-zes", "zes")
 
-    # 5: without uitslagen a search is empty, and a known id is not there
+    # 5: where the family keeps its uitslagen a search is empty, and a known id is not there
+    await story.gives("ouder-een", "een", to_who="samira", effect="deny", categories=["uitslagen"])
     result = await story.writes("ouder-een", "een", OBSERVATION)
     found = await story.call("samira", "GET", "een", "/fhir/r4/Observation")
     assert (found.status_code, found.json()["total"]) == (200, 0)

@@ -86,6 +86,24 @@ async def test_the_choices_are_few_and_in_plain_words(inside):
         assert all(len(part.split()) <= 16 for part in one["tekst"].split("."))
 
 
+async def test_a_night_nurse_writes_in_the_log_by_one_choice_for_her_team(inside):
+    entry = {
+        "resourceType": "Communication",
+        "status": "completed",
+        "payload": [{"contentString": "Rustig geslapen"}],
+    }
+    log = "/fhir/r4/Communication"
+    assert (await inside.call("esther", "POST", log, json=entry)).status_code == 404
+    given = await made(inside, "anna", preset="dagelijkse-zorg", to_who="team:nacht")
+    assert given["actions"] == ["lezen", "toevoegen"]
+    kept = await inside.call("esther", "POST", log, json=entry)
+    assert kept.status_code == 201, kept.text
+    hers = f"{log}/{kept.json()['id']}"
+    assert (await inside.call("anna", "GET", hers)).status_code == 200
+    again = entry | {"id": kept.json()["id"], "status": "entered-in-error"}
+    assert (await inside.call("esther", "PUT", hers, json=again)).status_code == 403
+
+
 async def test_a_choice_makes_the_whole_grant(inside):
     await visit(inside)
     kim = inside.anna.person("kim")
