@@ -216,7 +216,7 @@ async def test_who_goes_on_sending_after_the_refusal_is_cut_off(port):
 
     sending = asyncio.ensure_future(send())
     status = await reader.readline()
-    assert status == b"HTTP/1.1 413 Request Entity Too Large\r\n"
+    assert status.startswith(b"HTTP/1.1 413 ")  # what follows differs since Python 3.13
     with pytest.raises(ConnectionError):
         await asyncio.wait_for(sending, 5)
     writer.close()
