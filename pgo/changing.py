@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from pgo.authorship import Authorship
 from pgo.call import Call
 from pgo.conditional import Conditions, Queries, pending
 from pgo.dossier.image import Row
@@ -130,6 +131,7 @@ class Changing:
             allow,
             verdict.sees,
             self.call.at,
+            Authorship(vault.dossier, self.rel, vault.caller, self.operator),
             operator=self.operator,
             apart=self.isolated and not self.operator,
         )
@@ -138,6 +140,7 @@ class Changing:
         settled = [await self._settled(conditions, staging, op) for op in writes]
         names = self._referred(conditions, settled)
         staging.identify(settled, names)
+        await staging.authorship.look_up(settled)
         for op in settled:
             self._one(staging, op)
         return staging

@@ -116,7 +116,7 @@ def _known(release: Release, tree: Tree, searches: Parameters) -> Known | None:
     except PgoError:
         return None
     source = written.said_source(release, tree)
-    kept = written.stamped(tree, id_, 1, 0, source)
+    kept = written.stamped(tree, id_, 1, 0, source, release)
     rows, kinds = index.rows(release, kept, searches), classify(release, tree)
     return Known(searches.mark, source, rows, sorted(kinds))
 

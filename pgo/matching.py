@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Final
 
 from pgo.consent.categories import PATIENT_PARTS, PATIENT_RETOLD
 from pgo.cursor import Place
@@ -21,9 +22,27 @@ from pgo.fhir import text, written
 from pgo.fhir.query import Query
 from pgo.verdict import Verdict
 
+_PROFESSIONAL: Final = frozenset({"zorgverlener", "systeem", "beheerder"})
+_SOMEBODY: Final = "iemand om de cliënt heen"
+
 
 class Matching(Door):
     """One caller at one dossier, who asks what is there."""
+
+    async def reported(self, rows: Sequence[Row]) -> dict[int, str]:
+        """Of those that somebody wrote who is no professional, by rid, what he is called.
+
+        What an organisation brought, or an operator's import, is not among them.
+        """
+        facets, people = self.dossier.image.facets, self._parts.people
+        wrote = {row.rid: facets[row.facet].author for row in rows if not facets[row.facet].org}
+        kinds = {id_: await people.person(id_) for id_ in {*wrote.values()} - {""}}
+        private = {
+            id_ for id_, one in kinds.items() if one is not None and one.kind not in _PROFESSIONAL
+        }
+        names = await people.names(private)
+        found = ((rid, author) for rid, author in wrote.items() if author in private)
+        return {rid: names.get(author) or _SOMEBODY for rid, author in found}
 
     def matches(self, verdict: Verdict, query: Query) -> list[Row]:
         """All rows that match and that the caller may see, in order."""

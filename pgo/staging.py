@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 
+from pgo.authorship import Authorship
+from pgo.authorship import source as authored_by
 from pgo.bodies import bodies_of
 from pgo.caller import Caller
 from pgo.consent import categories
@@ -58,6 +60,7 @@ class Staging:
     allow: Allow
     sees: Callable[[Row], bool]
     at: int
+    authorship: Authorship
     operator: bool = False
     apart: bool = False
     staged: list[Staged] = field(default_factory=list)
@@ -188,6 +191,7 @@ class Staging:
         self._may(op, before, id_, facet, categories.date_of(self.rel, tree))
         must_match(op, before)
         self._is_new(op, id_, before)
+        self.authorship.check(op, tree, before, self._patient)
         return self._change(op, id_, tree, digest, facet, before)
 
     def _is_new(self, op: Op, id_: str, before: Row | None) -> None:
@@ -208,8 +212,8 @@ class Staging:
         self, op: Op, id_: str, tree: dict[str, Any], digest: str, facet: Facet, before: Row | None
     ) -> Staged:
         ver = 1 if before is None else before.ver + 1
-        source = self._source(facet, tree)
-        final = written.stamped(tree, id_, ver, self.at, source)
+        source = authored_by(self.caller, self.rel, facet, tree, kept=self.operator)
+        final = written.stamped(tree, id_, ver, self.at, source, self.rel)
         bodies = bodies_of(self.dossier, self.rel, op, final)
         idents = tuple(written.identifiers(tree)) if facet.org else ()
         made = before is None or not before.live
@@ -380,14 +384,6 @@ class Staging:
             return facts.kinds
         known = self._kinds.get(op.index)
         return known[1] if known and known[0] is op.tree else categories.classify(self.rel, tree)
-
-    def _source(self, facet: Facet, tree: dict[str, Any]) -> str:
-        """Whose record it is, in R4's meta.source; an import by the operator keeps what it says."""
-        if self.rel != "r4":
-            return ""
-        if self.operator and not facet.org:
-            return written.said_source(self.rel, tree)
-        return f"urn:pgo:bron:{facet.org}" if facet.org else ""
 
     def _digest(self, tree: dict[str, Any]) -> str:
         said = text.dump(written.content(tree))

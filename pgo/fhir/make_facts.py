@@ -1,4 +1,4 @@
-"""Makes systems, summary and compartments.json in data/ from HL7's definitions; run by hand only.
+"""Makes four files of facts in data/ from HL7's definitions; run by hand only.
 
     npm pack hl7.fhir.r4.examples@4.0.1 hl7.fhir.r3.examples@3.0.2
     python -m pgo.fhir.make_facts hl7.fhir.r4.examples-4.0.1.tgz hl7.fhir.r3.examples-3.0.2.tgz
@@ -13,6 +13,9 @@ in a summary, and those that change the meaning of others; paths start below the
 resource has (id, meta, implicitRules, modifierExtension) is not repeated.
 compartments.json: release → {compartment: {type: "parameter parameter"}}: by which references a
 resource belongs to a Patient, Encounter and so on.
+authors.json: release → {type or inner element: "member member"}: members that say who a record is
+of: mapped to author, source or witness of W5, or to who performed an event or made a request; the
+plain names for it (`_AUTHORS`) also without a mapping; and those of Annotation and Signature.
 """
 
 from __future__ import annotations
@@ -27,12 +30,35 @@ from typing import Any, Final
 import orjson
 
 OUT: Final = Path(__file__).parent / "data"
+_W5: Final = frozenset({"w5", "workflow"})
 _RELEASES: Final = ("r4", "stu3")
 _WANTED: Final = (
     *("CodeSystem", "CompartmentDefinition", "SearchParameter", "StructureDefinition", "ValueSet"),
 )
 _LEFT_OUT: Final = ("Race", "Tribal", "AmericanIndian", "Dentition", "Ethnicity", "hl7Realm")
 _ALWAYS: Final = re.compile(r"id|meta|implicitRules|(?:.*\.)?modifierExtension")
+_AUTHORING: Final = re.compile(
+    r"(?:FiveWs|who)\.(?:author|source|witness)\b|Event\.performer|…performer|….actor|…requester"
+    r"|Request\.requester"
+)
+_AUTHORS: Final = frozenset(
+    {
+        *("author", "recorder", "requester", "sender", "asserter", "contributor", "operator"),
+        *("enterer", "reported[x]", "consentingParty", "collector", "causalityAuthor"),
+    }
+)
+_ACTING: Final = frozenset(
+    {
+        *("DeviceUseStatement.source", "Procedure.performer.actor", "Provenance.agent.who[x]"),
+        *("Provenance.agent.onBehalfOf[x]", "AuditEvent.agent.reference"),
+    }
+)
+"""Whose record it is, which STU3 maps to an actor only."""
+_TAKES_PART: Final = re.compile(
+    r"(?:Encounter|EpisodeOfCare|Contract\.agent|Task\.owner|Device\.owner|DeviceDefinition"
+    r"|Coverage|EnrollmentResponse|PaymentReconciliation|AuditEvent\.agent\.location)\b.*|.*\.(?:recipient|facility|insurer)"
+)
+"""Mapped to a performer or a source, but no claim about who made the record."""
 _PATH: Final = re.compile(r"[A-Z]\w+(?:\.[a-z]\w*)+")
 Tree = dict[str, Any]
 Package = dict[str, list[Tree]]
@@ -43,7 +69,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != len(_RELEASES):
         sys.stderr.write(f"{__doc__}\n")
         return 2
-    systems, summary, compartments = {}, {}, {}
+    systems, summary, compartments, authors = {}, {}, {}, {}
     for release, at in zip(_RELEASES, arguments, strict=True):
         package = _package(Path(at))
         parents = {one["url"]: _parents(one) for one in _hierarchies(package)}
@@ -53,7 +79,9 @@ def main(arguments: list[str]) -> int:
             "modifier": _paths(package, "isModifier"),
         }
         compartments[release] = dict(_compartments(package))
+        authors[release] = _authors(package)
     made = {"systems": systems, "summary": summary, "compartments": compartments}
+    made["authors"] = authors
     for name, data in made.items():
         options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SORT_KEYS
         (OUT / f"{name}.json").write_bytes(orjson.dumps(data, option=options))
@@ -155,6 +183,50 @@ def _paths(package: Package, flag: str) -> dict[str, str]:
         kept = dict.fromkeys(name for name in named if name and not _ALWAYS.fullmatch(name))
         made[one["id"]] = " ".join(kept)
     return made
+
+
+# --- authors -------------------------------------------------------------------------------------
+
+
+def _authors(package: Package) -> dict[str, str]:
+    """Members with a reference (or, in a choice, a name) by the type or element they stand in."""
+    found: dict[str, dict[str, None]] = {}
+    for one in _definitions(package):
+        elements = [e for e in one["snapshot"]["element"] if "." in e["path"]]
+        said = {e["path"] for e in elements if _authoring(e)}
+        for element in elements:
+            inside, _, member = element["path"].rpartition(".")
+            near = member == "onBehalfOf" and any(path.startswith(f"{inside}.") for path in said)
+            if element["path"] in said or inside in said or near:
+                kept = dict.fromkeys(_told(member, element))
+                if kept and not _TAKES_PART.fullmatch(element["path"]):
+                    found.setdefault(inside, {}).update(kept)
+    made = {name: " ".join(members) for name, members in sorted(found.items())}
+    signed = ("whoReference", "whoUri", "onBehalfOfReference", "onBehalfOfUri")
+    return made | {
+        "Annotation": "authorReference authorString",
+        "Signature": " ".join(("who", "onBehalfOf", *signed)),
+    }
+
+
+def _authoring(element: Tree) -> bool:
+    if element["path"] in _ACTING or element["path"].rpartition(".")[2] in _AUTHORS:
+        return True
+    maps = (one["map"] for one in element.get("mapping", ()) if one["identity"] in _W5)
+    return any(_AUTHORING.search(one) for one in maps)
+
+
+def _told(member: str, element: Tree) -> Iterator[str]:
+    """The JSON members of an element, those with a reference and, in a choice, those beside it."""
+    kinds = {one.get("code", "") for one in element.get("type", ())}
+    if "Reference" not in kinds:
+        return
+    stem = member.removesuffix("[x]")
+    if stem == member:
+        yield member
+        return
+    for kind in sorted(kinds & {"Reference", "string", "uri"}):
+        yield f"{stem}{kind[:1].upper()}{kind[1:]}"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import filterfalse
+from itertools import compress
+from operator import not_
 from typing import Any, Final
 from uuid import UUID
 
@@ -54,12 +55,21 @@ _REASON: Final = {
 
 @dataclass(slots=True)
 class _Kept:
-    """A section with what goes into it: certain, not certain, and whether there was more."""
+    """A section with what goes into it: certain, not certain, and whether there was more.
+
+    `reported`: medicines of somebody who is no professional; `by` his name, by id of the row.
+    """
 
     section: Section
     sure: list[Found] = field(default_factory=list)
     unsure: list[Found] = field(default_factory=list)
+    reported: list[Found] = field(default_factory=list)
+    by: dict[int, str] = field(default_factory=dict)
     more: bool = False
+
+    def found(self) -> list[Found]:
+        """All that is in it."""
+        return [*self.sure, *self.reported, *self.unsure]
 
 
 def summary(clock: Callable[[], datetime], fresh: Callable[[], UUID]) -> Operation:
@@ -74,7 +84,7 @@ def summary(clock: Callable[[], datetime], fresh: Callable[[], UUID]) -> Operati
             vault.reach("r", "Patient")
             patient = _patient(vault, call, verdict, address.id)
             kept = [await _section(vault, verdict, one, now) for one in SECTIONS]
-            found = _unique([*one.sure, *one.unsure] for one in kept)
+            found = _unique(one.found() for one in kept)
             around = _around(vault, verdict, [one.row for one in found])
             rows = [patient, *(one.row for one in found), *around]
             call.touch(rows, vault.dossier.image.facets)
@@ -113,18 +123,22 @@ async def _section(vault: Vault, verdict: Verdict, section: Section, now: dateti
             found += await vault.texts(rows[:MOST], (), {})
     medicines = found and section is SECTIONS[0]
     stopped, doubted = await _stopped(vault, verdict) if medicines else ({}, {})
+    if medicines:
+        kept.by = await vault.reported([one.row for one in found])
     for one in found:
         tree = text.reread(one.text)
         if current(tree, micros(now), stopped):
             sure = understood(tree) and current(tree, micros(now), doubted)
-            (kept.sure if sure else kept.unsure).append(one)
+            told = kept.reported if one.row.rid in kept.by else kept.sure
+            (told if sure else kept.unsure).append(one)
     return kept
 
 
 async def _stopped(vault: Vault, verdict: Verdict) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """When treatments were stopped last, by what the caller may see.
 
-    And when by what has something in it that is not understood: such a stop is not certain.
+    And when by what has something in it that is not understood, or by somebody who is no
+    professional: such a stop is not certain.
     """
     types = ("MedicationRequest", "MedicationDispense", "MedicationStatement")
     visible, args = verdict.visible("r4", types)("r")
@@ -138,7 +152,9 @@ async def _stopped(vault: Vault, verdict: Verdict) -> tuple[Mapping[str, int], M
     )
     rows = vault.dossier.image.rows([rid for (rid,) in found])
     stops = [text.reread(raw) for raw in await vault.dossier.texts(rows)]
-    return stopped_at(filter(understood, stops)), stopped_at(filterfalse(understood, stops))
+    told = await vault.reported(rows)
+    sure = [understood(tree) and row.rid not in told for row, tree in zip(rows, stops, strict=True)]
+    return stopped_at(compress(stops, sure)), stopped_at(compress(stops, map(not_, sure)))
 
 
 def _doubt(kept: Iterable[_Kept], others: Iterable[Found]) -> None:
@@ -149,10 +165,11 @@ def _doubt(kept: Iterable[_Kept], others: Iterable[Found]) -> None:
         if one.row.type == "Medication" and not understood(text.reread(one.text))
     }
     for section in kept if strange else ():
-        for one in list(section.sure):
-            if strange.intersection(references(text.reread(one.text))):
-                section.sure.remove(one)
-                section.unsure.append(one)
+        for told in (section.sure, section.reported):
+            for one in list(told):
+                if strange.intersection(references(text.reread(one.text))):
+                    told.remove(one)
+                    section.unsure.append(one)
 
 
 def _unique(groups: Iterable[list[Found]]) -> list[Found]:
@@ -193,7 +210,7 @@ def _document(
         for one in others
         if one.row.type in _NAMED
     }
-    sections = [_drawn(ask, one, names) for one in kept if one.sure or one.unsure or _must(one)]
+    sections = [_drawn(ask, one, names) for one in kept if one.found() or _must(one)]
     composition = {
         "resourceType": "Composition",
         "id": str(id_),
@@ -233,28 +250,36 @@ def _drawn(ask: Ask, kept: _Kept, names: Mapping[str, str]) -> dict[str, Any]:
     coding = {"system": _LOINC, "code": section.code, "display": section.display}
     made: dict[str, Any] = {"title": section.title, "code": {"coding": [coding]}}
     notes = [summary_words.MORE] if kept.more else []
-    if not (kept.sure or kept.unsure):
+    if not kept.found():
         notes.insert(0, summary_words.EMPTY)
     if kept.sure or notes:
-        made["text"] = _narrative(summary_words.div(_lines(kept.sure, names), *notes))
+        made["text"] = _narrative(summary_words.div(_lines(kept, kept.sure, names), *notes))
     if kept.sure:
         made["entry"] = [{"reference": _url(ask, one)} for one in kept.sure]
-    elif not kept.unsure:
+    elif not kept.found():
         made["emptyReason"] = {"coding": [_REASON]}
-    if kept.unsure:
-        lines = _lines(kept.unsure, names)
-        made["section"] = [
-            {
-                "title": f"{section.title}: niet zeker",
-                "text": _narrative(summary_words.div(lines, summary_words.UNSURE)),
-                "entry": [{"reference": _url(ask, one)} for one in kept.unsure],
-            }
-        ]
-    return made
+    apart = (
+        ("opgegeven, niet voorgeschreven", kept.reported, summary_words.REPORTED),
+        ("niet zeker", kept.unsure, summary_words.UNSURE),
+    )
+    inner = [
+        {
+            "title": f"{section.title}: {title}",
+            "text": _narrative(summary_words.div(_lines(kept, found, names), note)),
+            "entry": [{"reference": _url(ask, one)} for one in found],
+        }
+        for title, found, note in apart
+        if found
+    ]
+    return made | ({"section": inner} if inner else {})
 
 
-def _lines(found: list[Found], names: Mapping[str, str]) -> list[str]:
-    return [summary_words.line(text.reread(one.text), names) for one in found]
+def _lines(kept: _Kept, found: list[Found], names: Mapping[str, str]) -> list[str]:
+    """A line each; what somebody reported says by whom."""
+    return [
+        summary_words.line(text.reread(one.text), names, kept.by.get(one.row.rid, ""))
+        for one in found
+    ]
 
 
 def _narrative(div: str) -> dict[str, str]:

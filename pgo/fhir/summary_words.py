@@ -17,6 +17,7 @@ from pgo.plain.words import MONTHS
 EMPTY: Final = "Hier is voor u niets te zien. Dat betekent niet dat er niets is."
 MORE: Final = "Er is meer dan hier staat. Kijk ook in het dossier."
 UNSURE: Final = "Let op: hier staat iets bij dat wij niet kunnen lezen. Vraag de zorgverlener."
+REPORTED: Final = "Dit heeft de cliënt of iemand om hem heen opgeschreven. Vraag het zorgteam na."
 INTRO: Final = "Dit is een samenvatting van het dossier. U ziet alleen wat u mag zien."
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
@@ -46,11 +47,12 @@ def div(lines: Sequence[str], *notes: str) -> str:
     return f'<div xmlns="http://www.w3.org/1999/xhtml" lang="nl">{inner}</div>'
 
 
-def line(tree: Mapping[str, Any], names: Names) -> str:
-    """One resource in one line: what it is, what is said of it, and when."""
+def line(tree: Mapping[str, Any], names: Names, reported: str = "") -> str:
+    """One resource in one line: what it is, what is said of it, by whom if reported, and when."""
     inside = {f"#{one.get('id')}": called(one) for one in tree.get("contained", ())}
     names = {**names, **inside} if inside else names
     parts = [_name(tree, names), *_said(tree, names)]
+    parts += [f"opgegeven door {reported}"] if reported else []
     when = next((day(tree[member]) for member in _DATES if member in tree), "")
     told = ", ".join(part for part in parts if part)
     return clean(f"{told} ({when})" if when else told, _LONGEST)

@@ -8,15 +8,22 @@ from typing import Any, Final
 from pgo.consent.fhir_systems import SEALS
 from pgo.errors import BadValue
 from pgo.fhir import text
+from pgo.fhir.elements import Release
 from pgo.moment import instant
 
 _SUBJECTS: Final = ("subject", "patient", "individual", "beneficiary", "for")
 _REFERRING: Final = frozenset({"reference", "url"})
+SOURCE: Final = "http://hl7.org/fhir/4.0/StructureDefinition/extension-Meta.source"
+"""HL7's extension for R4's Meta.source in an older release: http://hl7.org/fhir/versions.html."""
 _SERVER_META: Final = ("versionId", "lastUpdated", "source")
 
 
-def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> dict[str, Any]:
+def stamped(
+    tree: dict[str, Any], id_: str, ver: int, at: int, source: str, release: Release = "r4"
+) -> dict[str, Any]:
     """The tree with id and meta as the server sets them (`at` in µs); the members' order is kept.
+
+    STU3's meta has no source: there it is the extension by which HL7 says R4's element.
 
     Raises:
         BadValue: meta is not an object.
@@ -24,10 +31,14 @@ def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> d
     sent = tree.get("meta", {})
     if not isinstance(sent, dict):
         raise BadValue("meta is an object", place="meta")
-    stamp = {"versionId": str(ver), "lastUpdated": instant(at)}
-    if source:
+    stamp: dict[str, Any] = {"versionId": str(ver), "lastUpdated": instant(at)}
+    own = _own_meta(sent)
+    if source and release == "r4":
         stamp["source"] = source
-    meta = stamp | _own_meta(sent)
+    elif source:
+        told = {"url": SOURCE, "valueUri": source}
+        own["extension"] = [told, *own.get("extension", ())]
+    meta = stamp | own
     front = {"resourceType": tree["resourceType"], "id": id_, "meta": meta}
     if "id" in tree and "meta" in tree:
         return tree | {"id": id_, "meta": meta}
@@ -35,14 +46,32 @@ def stamped(tree: dict[str, Any], id_: str, ver: int, at: int, source: str) -> d
 
 
 def said_source(release: str, tree: dict[str, Any]) -> str:
-    """The meta.source that an R4 resource came with; STU3 has none."""
+    """The source that a resource came with."""
     meta = tree.get("meta")
-    return str(meta.get("source", "")) if release == "r4" and isinstance(meta, dict) else ""
+    if not isinstance(meta, dict):
+        return ""
+    if release == "r4":
+        return str(meta.get("source", ""))
+    return next((str(one.get("valueUri", "")) for one in _told(meta)), "")
+
+
+def _told(meta: dict[str, Any]) -> list[dict[str, Any]]:
+    """The extensions of a meta that say a source."""
+    found = meta.get("extension")
+    return [one for one in found if _is_source(one)] if isinstance(found, list) else []
+
+
+def _is_source(one: Any) -> bool:
+    return isinstance(one, dict) and one.get("url") == SOURCE
 
 
 def _own_meta(sent: dict[str, Any]) -> dict[str, Any]:
     """The meta of whoever sent it: what the server sets, seals too, is left out."""
     kept = {name: value for name, value in sent.items() if name not in _SERVER_META}
+    if _told(sent):
+        kept["extension"] = [one for one in sent["extension"] if not _is_source(one)]
+        if not kept["extension"]:
+            del kept["extension"]
     labels = kept.get("security")
     if isinstance(labels, list):
         kept["security"] = [one for one in labels if not _is_seal(one)]

@@ -195,9 +195,7 @@ def anna(served):
     with served.client(made.person("anna"), KEY) as http:
         for release in ("r4", "stu3"):
             base = served.fhir(KEY, release)
-            for tree in things(made.patient, release):
-                answer = http.put(f"{base}/{tree['resourceType']}/{tree['id']}", json=tree)
-                assert answer.status_code == 201, answer.text
+            served.brought(KEY, release, *things(made.patient, release))
             assert http.delete(f"{base}/Observation/verwijderd").status_code == 204
             sealed = {"release": release, "type": "Appointment", "id": "verzegeld"}
             answer = http.post(

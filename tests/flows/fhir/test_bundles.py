@@ -437,7 +437,7 @@ def test_an_emergency_in_a_batch_is_told_to_the_family_before_anything_is_shown(
         "medicationCodeableConcept": {"text": "valproaat"}, "subject": fresh.subject(),
     }  # fmt: skip
     marjan = fresh.as_()
-    assert marjan.put("MedicationRequest/m", json=drug).status_code == 201
+    assert fresh.system().put("MedicationRequest/m", json=drug).status_code == 201
 
     async def doctor(house):
         await house.registry.keep_account(

@@ -330,13 +330,13 @@ def test_a_condition_that_fails_in_a_transaction_is_named(fresh):
 
 
 def test_a_reference_may_be_a_search(fresh):
-    marjan = fresh.as_()
+    marjan, system = fresh.as_(), fresh.system()
     doctor = {"resourceType": "Practitioner", "identifier": [{"system": SYSTEM, "value": "7"}]}
-    id_ = marjan.post("Practitioner", json=doctor | {"name": [{"text": "Dokter"}]}).json()["id"]
-    marjan.post("Observation", json=fresh.weight(performer=[{"reference": f"Practitioner/{id_}"}]))
+    id_ = system.post("Practitioner", json=doctor | {"name": [{"text": "Dokter"}]}).json()["id"]
+    system.post("Observation", json=fresh.weight(performer=[{"reference": f"Practitioner/{id_}"}]))
     reference = {"reference": f"Practitioner?{asked('7')}"}
     pointing = fresh.weight(performer=[reference, reference])
-    made = marjan.post("", json=bundle("transaction", entry("POST", "Observation", pointing)))
+    made = system.post("", json=bundle("transaction", entry("POST", "Observation", pointing)))
     where = made.json()["entry"][0]["response"]["location"]
     kept = marjan.get(where).json()["performer"]
     assert kept == [{"reference": f"Practitioner/{id_}"}] * 2
@@ -350,7 +350,7 @@ def test_a_reference_may_mean_what_the_transaction_makes_on_a_condition(fresh):
         "name": [{"text": "Dokter"}],
     }
     pointing = fresh.weight(performer=[{"reference": f"Practitioner?{asked('7')}"}])
-    answer = marjan.post(
+    answer = fresh.system().post(
         "",
         json=bundle(
             "transaction",

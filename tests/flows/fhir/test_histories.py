@@ -28,12 +28,13 @@ def lived(fresh, release="r4"):
     """Three resources of two types, with versions and a deletion, newest first; then what was."""
     marjan = fresh.as_(release=release)
     before = names(marjan.get("_history"))
+    system = fresh.system(release=release)
     for id_ in ("a", "b"):
-        marjan.put(f"Observation/{id_}", json=fresh.weight(id=id_))
-    marjan.put("Practitioner/p", json={"resourceType": "Practitioner", "id": "p", "active": True})
-    marjan.put("Observation/a", json=fresh.weight("22", id="a", performer=[
+        system.put(f"Observation/{id_}", json=fresh.weight(id=id_))
+    system.put("Practitioner/p", json={"resourceType": "Practitioner", "id": "p", "active": True})
+    system.put("Observation/a", json=fresh.weight("22", id="a", performer=[
         {"reference": "Practitioner/p"}]))  # fmt: skip
-    marjan.delete("Observation/b")
+    system.delete("Observation/b")
     return [
         ("DELETE", "Observation/b", 'W/"2"'),
         ("PUT", "Observation/a", 'W/"2"'),

@@ -26,12 +26,13 @@ def found(client, asked):
 @pytest.mark.parametrize("which", [0, 1])
 def test_an_absolute_reference_is_followed_and_stored_as_it_was_sent(fresh, release, which):
     marjan, base = fresh.as_(release=release), bases(fresh, release)[which]
-    put(marjan, {"resourceType": "Patient", "id": fresh.patient, "name": [{"family": "Zon"}]})
-    put(marjan, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
+    system = fresh.system(release=release)
+    put(system, {"resourceType": "Patient", "id": fresh.patient, "name": [{"family": "Zon"}]})
+    put(system, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
     doctor = {"reference": f"{base}/Practitioner/dok"}
     subject = {"reference": f"{base}/Patient/{fresh.patient}"}
     tree = fresh.weight(id="w", performer=[doctor], subject=subject)
-    put(marjan, tree)
+    put(system, tree)
     kept = marjan.get("Observation/w").json()
     assert (kept["performer"], kept["subject"]) == ([doctor], subject)
     assert found(marjan, "Observation?performer=Practitioner/dok") == ["w"]
@@ -45,18 +46,18 @@ def test_an_absolute_reference_is_followed_and_stored_as_it_was_sent(fresh, rele
 
 
 def test_it_lends_its_category_as_a_relative_one_does(fresh):
-    marjan = fresh.as_()
-    put(marjan, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
-    put(marjan, {"resourceType": "Practitioner", "id": "ander", "name": [{"family": "Bos"}]})
+    system = fresh.system()
+    put(system, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
+    put(system, {"resourceType": "Practitioner", "id": "ander", "name": [{"family": "Bos"}]})
     doctor = {"reference": f"{bases(fresh)[1]}/Practitioner/dok"}
-    put(marjan, fresh.weight(id="w", performer=[doctor]))
+    put(system, fresh.weight(id="w", performer=[doctor]))
     fresh.grant(to_who="p-samira", categories=["metingen"])
     assert found(fresh.as_("p-samira"), "Practitioner") == ["dok"]
 
 
 def test_an_address_of_another_dossier_release_or_server_is_not_ours(fresh, new_dossier):
-    marjan, other = fresh.as_(), new_dossier()
-    put(marjan, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
+    marjan, system, other = fresh.as_(), fresh.system(), new_dossier()
+    put(system, {"resourceType": "Practitioner", "id": "dok", "name": [{"family": "Smit"}]})
     strange = [
         f"{fresh.served.url}/dossiers/{other.id}/fhir/r4/Practitioner/dok",
         f"{bases(fresh, 'stu3')[1]}/Practitioner/dok",
@@ -64,7 +65,7 @@ def test_an_address_of_another_dossier_release_or_server_is_not_ours(fresh, new_
         f"{fresh.served.url}.example/fhir/r4/Practitioner/dok",
     ]
     for n, url in enumerate(strange):
-        put(marjan, fresh.weight(id=f"w{n}", performer=[{"reference": url}]))
+        put(system, fresh.weight(id=f"w{n}", performer=[{"reference": url}]))
     assert found(marjan, "Observation?performer=Practitioner/dok") == []
     foreign = fresh.weight(subject={"reference": f"{bases(other)[1]}/Patient/{fresh.patient}"})
     refused = marjan.post("Observation", json=foreign)

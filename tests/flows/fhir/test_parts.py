@@ -30,9 +30,9 @@ def tags(tree):
 
 
 def brought(fresh):
-    marjan = fresh.as_()
-    assert marjan.put("MedicationRequest/m", json=medicine(fresh)).status_code == 201
-    return marjan
+    put = fresh.system().put("MedicationRequest/m", json=medicine(fresh))
+    assert put.status_code == 201, put.text
+    return fresh.as_()
 
 
 @pytest.mark.parametrize("address", ["MedicationRequest/m", "MedicationRequest/m/_history/1"])

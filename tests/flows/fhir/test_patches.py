@@ -247,16 +247,16 @@ def test_a_patch_in_a_transaction_may_point_to_what_the_transaction_makes(fresh)
     marjan = fresh.as_()
     where = kept(marjan, fresh)
     urn = "urn:uuid:11111111-2222-4333-8444-555555555555"
-    patch = [{"op": "add", "path": "/performer", "value": [{"reference": urn}]}]
+    patch = [{"op": "add", "path": "/device", "value": {"reference": urn}}]
     new = {
         "fullUrl": urn,
-        "resource": {"resourceType": "Practitioner", "name": [{"text": "Dokter"}]},
-        "request": {"method": "POST", "url": "Practitioner"},
+        "resource": {"resourceType": "Device", "manufacturer": "Weegschaal"},
+        "request": {"method": "POST", "url": "Device"},
     }
     answer = marjan.post("", json=bundle("transaction", entry(binary(patch), where), new))
     assert answer.status_code == 200, answer.text
-    reference = marjan.get(where).json()["performer"][0]["reference"]
-    assert marjan.get(reference).json()["name"] == [{"text": "Dokter"}]
+    reference = marjan.get(where).json()["device"]["reference"]
+    assert marjan.get(reference).json()["manufacturer"] == "Weegschaal"
 
 
 def test_patches_at_the_same_time_all_arrive(fresh):

@@ -58,12 +58,13 @@ def laboratory(fresh, id_, code, when, value):
 
 
 def brought(fresh, *trees):
-    marjan = fresh.as_()
+    """What a provider brought, read by the mother."""
+    system = fresh.system()
     patient = {"resourceType": "Patient", "id": fresh.patient, "name": [{"family": "Zon"}]}
     for tree in (patient, *trees):
-        put = marjan.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
+        put = system.put(f"{tree['resourceType']}/{tree['id']}", json=tree)
         assert put.status_code in {200, 201}, put.text
-    return marjan
+    return fresh.as_()
 
 
 def home(fresh):
