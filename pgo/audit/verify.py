@@ -3,6 +3,7 @@
 Reads only. What each chain says of itself is checked with the client's audit key; what cannot be
 seen there (lines cut from the end, a chain replaced by a consistent other one) with the anchors.
 Lines written after the last anchor are counted as `unanchored`: for those, cutting is invisible.
+Each commit has its line and each line of a commit its commit, unless the dossier was erased.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pgo.store.contract import Line, Store
 MOST: Final = 1_000
 """Most findings a report lists; `Report.found` counts all."""
 _YIELD_EVERY: Final = 200
+_PAGE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +129,32 @@ async def verify(store: Store, keys: AuditKeys, client: str, anchors: Anchors) -
     """
     pen = Pen(client, await keys.audit_key(client))
     walk = _Walk(pen, anchors.of(pen))
-    async for line in store.trail(client):
-        walk.step(line)
-        if walk.lines % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+    try:
+        head = await store.head(client)
+        async for line in store.trail(client):
+            walk.step(line)
+            if walk.lines % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)
+        await _match(walk, store, client, head)
+    except (PgoError, TypeError, ValueError) as fault:
+        walk.stopped(fault)
     return walk.report(anchors.findings)
+
+
+async def _match(walk: _Walk, store: Store, client: str, head: int) -> None:
+    """Whether commits and their lines go together; `head` is of before the lines were read."""
+    last = walk.last(LOG)
+    if last < head:
+        walk.gone(last + 1, f"the lines of commits {last + 1} to {head} are gone")
+    if not (await store.key(client)).get("data"):
+        return  # erased: the lines stay, and say so
+    at = 0
+    while at < last:
+        page = await store.commits(client, at, _PAGE)
+        for n in [commit.n for commit in page if commit.n <= last] or [last + 1]:
+            if n > at + 1:
+                walk.gone(at + 1, f"commits {at + 1} to {n - 1} are gone, their lines are there")
+            at = n
 
 
 class _Walk:
@@ -165,10 +188,25 @@ class _Walk:
         self._heads[line.writer] = Head(line.seq, line.hash)
         self._anchor(line)
 
+    def last(self, writer: str) -> int:
+        """The number of the last line of a chain; 0 when it has none."""
+        return self._heads.get(writer, Head(0, START)).seq
+
+    def gone(self, n: int, text: str) -> None:
+        """Commits, or the lines of commits, from `n` on."""
+        self._add(Finding("missing", LOG, n, text))
+
+    def stopped(self, fault: Exception) -> None:
+        """The store could not give what it has: what comes after this was not looked at."""
+        why = fault.detail if isinstance(fault, PgoError) else "something is no line at all"
+        self._add(
+            Finding("unreadable", "", 0, f"the store stopped after {self.lines} lines: {why}")
+        )
+
     def report(self, more: Iterable[Finding]) -> Report:
         """What was seen, after the last line."""
         for writer, seq in sorted(self._wanted):
-            last = self._heads.get(writer, Head(0, START)).seq
+            last = self.last(writer)
             if seq > last:
                 text = f"chain {writer} ends at {last}, but was anchored at {seq}"
                 self._add(Finding("truncated", writer, seq, text))

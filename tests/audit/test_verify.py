@@ -195,6 +195,42 @@ async def test_the_lines_of_commits_are_anchored_too(
     assert kinds(await look()) == ["truncated"]
 
 
+@pytest.fixture
+async def committed(store, keys, entry):
+    """Five commits with their lines."""
+    key, prev = await keys.audit_key("fenna"), START
+    for n in range(1, 6):
+        line = log_line("fenna", n, prev, entry("create"), key)
+        await store.append("fenna", Commit(n, (), b"sealed", line))
+        prev = line.hash
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        ("DELETE FROM commits WHERE n = 3", "commits 3 to 3 are gone"),
+        ("DELETE FROM commits WHERE n > 3", "commits 4 to 5 are gone"),
+        ("DELETE FROM commits", "commits 1 to 5 are gone"),
+        ("DELETE FROM lines WHERE seq > 3", "the lines of commits 4 to 5 are gone"),
+        ("DELETE FROM lines", "the lines of commits 1 to 5 are gone"),
+    ],
+)
+async def test_a_commit_without_its_line_or_a_line_without_its_commit_is_missed(
+    committed, look, attack, cut, told
+):
+    assert (await look()).ok
+    attack(cut)
+    report = await look()
+    assert kinds(report) == ["missing"]
+    assert told in report.findings[0].text
+
+
+async def test_what_is_no_line_at_all_is_a_finding_of_that_dossier_only(ten, look, attack):
+    attack("UPDATE lines SET hash = 'text', seq = 'four' WHERE client = 'fenna' AND seq = 4")
+    assert "unreadable" in kinds(await look())
+    assert (await look("ruud")).ok
+
+
 # --- the anchors themselves ----------------------------------------------------------------------
 
 
