@@ -72,8 +72,8 @@ def test_the_client_is_told_who_looked_and_why(strict, client, reveal, approved,
     told = next(one for one in notices if one["what"] == what)
     assert (told["first"], told["second"], told["reason"]) == ("ria", "bas", REASON)
     sentences = [one["zin"] for one in ask(f"/dossiers/{client}/$wie-keek", token).json()["zinnen"]]
-    assert any(each.startswith("bas") for each in sentences)
-    assert any(each.startswith("ria") for each in sentences)
+    assert any(each.startswith("Bas") for each in sentences)
+    assert any(each.startswith("Ria") for each in sentences)
 
 
 @pytest.mark.parametrize("what", COMMANDS)
@@ -83,7 +83,7 @@ def test_what_an_operator_tried_without_a_colleague_is_in_the_overview_of_the_cl
     assert reveal(what).code == 1
     token = reveal("token", approved("token")).json["access_token"]
     sentences = [one["zin"] for one in ask(f"/dossiers/{client}/$wie-keek", token).json()["zinnen"]]
-    assert any(each.startswith("ria (beheerder) wilde") for each in sentences), sentences
+    assert any(each.startswith("Ria (beheerder) wilde") for each in sentences), sentences
 
 
 def test_nobody_approves_his_own_command(reveal, approved):
