@@ -10,12 +10,12 @@
     │  ├─ Missing required                │  └─ HeadTooLarge 431
     │  ├─ Unsupported not-supported       ├─ UnsupportedMedia 415 not-supported
     │  ├─ InvalidGrant                    ├─ Unprocessable 422 processing
-    │  ├─ InvalidScope                    │  └─ TooCostly too-costly
-    │  ├─ InvalidProof                    ├─ TooMany 429 throttled
-    │  │  └─ NonceNeeded                  ├─ Incident 500 exception
-    │  ├─ UnsupportedGrantType            ├─ Unavailable 503 transient
-    │  └─ UnauthorizedClient              ├─ NoSpace 507 no-store
-    ├─ Unauthenticated 401 login          │
+    │  ├─ InvalidScope                    │  ├─ NotTaken not-supported
+    │  ├─ InvalidProof                    │  └─ TooCostly too-costly
+    │  │  └─ NonceNeeded                  ├─ TooMany 429 throttled
+    │  ├─ UnsupportedGrantType            ├─ Incident 500 exception
+    │  └─ UnauthorizedClient              ├─ Unavailable 503 transient
+    ├─ Unauthenticated 401 login          ├─ NoSpace 507 no-store
     │  ├─ ProofRefused                    │
     │  ├─ NonceStale                      │
     │  └─ InvalidClient                   │
@@ -107,6 +107,7 @@ class Unsupported(BadRequest):
     """A parameter, type or option this server does not know."""
 
     issue = "not-supported"
+    dutch = "Dit onderdeel van de vraag kennen wij niet. Vraag de maker van uw app om hulp."
 
 
 class TooSlow(BadRequest):
@@ -120,12 +121,14 @@ class InvalidGrant(BadRequest):
     """A code, refresh token or assertion that is not (any more) good (RFC 6749 5.2)."""
 
     oauth = "invalid_grant"
+    dutch = "De app heeft geen toegang meer. Log in de app opnieuw in."
 
 
 class InvalidScope(BadRequest):
     """A scope that is unknown, malformed or more than allowed."""
 
     oauth = "invalid_scope"
+    dutch = "De app vraagt meer dan mag, of iets onbekends. Vraag de maker van uw app om hulp."
 
 
 class InvalidProof(BadRequest):
@@ -175,6 +178,7 @@ class InvalidClient(Unauthenticated):
     """Client authentication failed; says no more than that."""
 
     oauth = "invalid_client"
+    dutch = "Wij kennen deze app niet. Vraag de maker van uw app om hulp."
 
 
 class Forbidden(PgoError):
@@ -195,13 +199,14 @@ class NotFound(PgoError):
     """Does not exist, or is not for this caller: the answer is the same."""
 
     status, issue, oauth = 404, "not-found", "invalid_request"
-    dutch = "Dit is niet gevonden."
+    dutch = "Dit is niet gevonden. Het is er niet, of u mag het niet zien."
 
 
 class NoSuchInteraction(NotFound):
     """This method is not offered at this address."""
 
     status, issue = 405, "not-supported"
+    dutch = "Dit kan hier niet op deze manier. Vraag de maker van uw app om hulp."
 
 
 class NotAcceptable(PgoError):
@@ -222,7 +227,7 @@ class Conflict(PgoError):
     """Contradicts what is there."""
 
     status, issue, oauth = 409, "conflict", "invalid_request"
-    dutch = "Dit past niet bij wat er al staat."
+    dutch = "Dit past niet bij wat er al staat. Kijk eerst wat er nu staat."
 
 
 class VersionMismatch(PgoError):
@@ -243,19 +248,21 @@ class TooLarge(PgoError):
     """More bytes, entries or depth than the limits allow."""
 
     status, issue, oauth = 413, "too-long", "invalid_request"
-    dutch = "Dit is te groot."
+    dutch = "Dit is te groot. Verstuur het in kleinere delen."
 
 
 class AddressTooLong(TooLarge):
     """A longer address than the limits allow; POST `_search` has no such limit."""
 
     status = 414
+    dutch = "Deze vraag is te lang. Vraag de maker van uw app om hulp."
 
 
 class HeadTooLarge(TooLarge):
     """More header fields, or more bytes in them, than the limits allow (RFC 6585)."""
 
     status = 431
+    dutch = "Deze vraag is te lang. Vraag de maker van uw app om hulp."
 
 
 class UnsupportedMedia(PgoError):
@@ -269,7 +276,16 @@ class Unprocessable(PgoError):
     """Well-formed, but breaks a rule of the content."""
 
     status, issue, oauth = 422, "processing", "invalid_request"
-    dutch = "Deze gegevens kloppen niet. Er is niets opgeslagen."
+    dutch = (
+        "Deze gegevens kloppen niet. Er is niets opgeslagen. Kijk ze na."
+    )
+
+
+class NotTaken(Unprocessable):
+    """A kind of thing, or a use of it, that this server does not serve and so does not keep."""
+
+    issue = "not-supported"
+    dutch = "Dit soort gegevens nemen wij niet aan. Er is niets opgeslagen."
 
 
 class TooCostly(Unprocessable):

@@ -14,9 +14,11 @@ from pgo.fhir.elements import Release
 from pgo.fhir.operations import Operated
 from pgo.fhir.parameters import Parameters
 from pgo.fhir.profiles_library import Library
+from pgo.fhir.refused import NOT_TAKEN
 
 _VERSIONS: Final = {"r4": "4.0.1", "stu3": "3.0.2"}
 _ON_ALL: Final = ("transaction", "batch", "history-system")
+_MAKES: Final = frozenset({"create", "update", "patch"})
 _PATCHES: Final = (
     *("application/json-patch+json", "application/merge-patch+json"),
     *("application/fhir+json", "application/fhir+xml"),
@@ -116,15 +118,16 @@ def _resource(
     includes = [
         f"{type_}:{p.code}" for p in parameters.values() if p.kind == "reference" and p.paths
     ]
+    taken = type_ not in NOT_TAKEN
     described: dict[str, Any] = {
         "type": type_,
-        "interaction": [{"code": code} for code in offered],
+        "interaction": [{"code": code} for code in offered if taken or code not in _MAKES],
         "versioning": "versioned-update",
         "readHistory": True,
-        "updateCreate": True,
-        "conditionalCreate": True,
+        "updateCreate": taken,
+        "conditionalCreate": taken,
         "conditionalRead": "full-support",
-        "conditionalUpdate": True,
+        "conditionalUpdate": taken,
         "conditionalDelete": "single",
         # Not "enforced": refusing what refers to nothing would tell it from what is hidden.
         "referencePolicy": ["literal", "logical"],

@@ -5,6 +5,7 @@ fhir.resources accepts any status, any reference and any narrative (safety.md V1
 is then built once as a model of fhir.resources, a second opinion from other hands. STU3 has models
 of its own; R4 is read by those of R4B. Where R4B differs, R4 wins and the model is not asked:
 those types are in `R4_ALONE`, and a test compares every type with the installed models.
+What this server asks beyond FHIR is in `pgo.fhir.refused`.
 
 Pure; numbers may be lexemes (`pgo.fhir.text`); no issue repeats a value.
 """
@@ -17,9 +18,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from pgo.errors import Issue, Unprocessable
+from pgo.errors import Issue, NotTaken, Unprocessable
 from pgo.fhir import structure, text
 from pgo.fhir.elements import Release, names
+from pgo.fhir.refused import refused
 
 # What R4 has and R4B's models do not, or not in the same form.
 R4_ALONE: Final = frozenset(
@@ -63,6 +65,7 @@ def validate(release: Release, tree: dict[str, Any], *, place: str = "") -> tupl
         return tuple(found.issues)
     issues: list[Issue] = []
     for where, type_, one in found.resources:
+        issues += refused(type_, one, where)
         if release == "stu3" or not (type_ in R4_ALONE or found.beyond):
             alone = one if len(found.resources) == 1 else _alone(one)
             issues += _by_model(release, type_, alone, where)
@@ -78,7 +81,8 @@ def check(release: Release, tree: dict[str, Any], *, place: str = "") -> None:
     issues = validate(release, tree, place=place)
     if issues:
         first = issues[0]
-        raise Unprocessable(first.detail, place=first.place, issues=issues)
+        kind = NotTaken if first.code == NotTaken.issue else Unprocessable
+        raise kind(first.detail, place=first.place, issues=issues)
 
 
 def _by_model(release: Release, type_: str, tree: dict[str, Any], place: str) -> list[Issue]:

@@ -25,6 +25,7 @@ from lxml import etree
 from pgo.demo.asking import Question
 from pgo.demo.examples import Found, SubjectPlan, arrange
 from pgo.fhir import bsn, text
+from pgo.fhir.refused import NOT_TAKEN
 
 from . import brute
 from .conftest import MODULES, Record
@@ -54,6 +55,15 @@ REFUSED = {
         *(f"Consent-consent-example-not{name}.json" for name in ("Author", "Org", "Them")),
         *(f"Consent-consent-example-not{name}.json" for name in ("This", "Time")),
         "Consent-consent-example-smartonfhir.json",
+    },
+    # Amounts of medicine without a unit: nobody can tell of what.
+    (422, "required", "An amount of medicine needs a unit: say of what, in unit or in code."): {
+        "MedicationRequest-medrx0339.json",
+        *("MedicationStatement-example003.json", "MedicationStatement-example006.json"),
+    },
+    # Nobody would be told: Subscriptions are not served.
+    (422, "not-supported", NOT_TAKEN["Subscription"]): {
+        *("Subscription-example.json", "Subscription-example-error.json"),
     },
     # The subject is a Patient at the address of another server; taken with its own address.
     (422, "processing", ABOUT): {

@@ -10,6 +10,7 @@ import pytest
 
 from pgo.fhir import operations, text, validate
 from pgo.fhir.profiles import ours
+from pgo.fhir.refused import NOT_TAKEN
 from pgo.fhir.xml_out import to_xml
 
 RELEASES = {"r4": ("R4B", "4.0.1"), "stu3": ("STU3", "3.0.2")}
@@ -174,9 +175,10 @@ def test_every_interaction_is_offered(fresh, said):
         "create",
         "search-type",
     } <= offered
-    for one in resources(statement).values():
-        assert {code["code"] for code in one["interaction"]} >= {"read", "create", "search-type"}
-        assert (one["versioning"], one["updateCreate"]) == ("versioned-update", True)
+    for type_, one in resources(statement).items():
+        makes = set() if type_ in NOT_TAKEN else {"create", "update"}
+        assert {code["code"] for code in one["interaction"]} >= {"read", "search-type"} | makes
+        assert (one["versioning"], one["updateCreate"]) == ("versioned-update", bool(makes))
         assert one["referencePolicy"] == ["literal", "logical"]
     whole = {one["code"] for one in statement["rest"][0]["interaction"]}
     assert {"transaction", "batch"} <= whole
