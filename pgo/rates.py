@@ -80,6 +80,7 @@ ROWS: Final = 8_192
 _SLOT: Final = struct.Struct("<Qd")
 _SLOTS: Final = struct.Struct("<" + "Qd" * WAYS)
 _ROW: Final = _SLOTS.size
+_UNUSED: Final = bytes(_ROW)
 _HEAD: Final = 64
 _MAGIC: Final = b"pgo rates 1\n"
 _SIZE: Final = _HEAD + ROWS * _ROW
@@ -139,7 +140,9 @@ class Rates:
         until = self._clock() + _SOON
         with suppress(BlockingIOError):  # another worker has it open
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            slow = any(tag and full_at > until for tag, full_at in _SLOT.iter_unpack(table))
+            rows = (table[at : at + _ROW] for at in range(0, len(table), _ROW))
+            used = b"".join([row for row in rows if row != _UNUSED])
+            slow = any(tag and full_at > until for tag, full_at in _SLOT.iter_unpack(used))
             if not slow and _is_at(self._path, self._file):
                 self._path.unlink()
         os.close(self._file)
