@@ -290,7 +290,7 @@ class Rates:
         """Hold rows against other processes; False when somebody else would not let go.
 
         A holder that is stopped may not stop the others: after `_TRIES` attempts we go on without
-        the lock, and the worst that happens is that one token is counted wrong.
+        the lock, and the worst that happens is that tokens taken meanwhile are not counted.
         """
         for _ in range(_TRIES):
             try:
