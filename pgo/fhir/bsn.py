@@ -9,7 +9,8 @@ What happens where:
 * a value under a name that says BSN (an extension's url, a question's text, a parameter's name);
 * addresses and references: in the query and behind the BSN system; ids in the path stay, since
   they hold a Bundle together (`mask_reference` is for after that, `in_id` refuses such ids);
-* all other text, narrative, displays, titles and addresses of attachments: blacked out;
+* all other text, displays, titles and addresses of attachments: blacked out;
+* narrative and attachments of HTML: the same, as their reader sees them, without inline tags;
 * attachments of text, XML or JSON: decoded, masked, encoded again, `size` and `hash` made right;
   other attachments, such as PDF, are not looked into.
 
@@ -141,6 +142,8 @@ def _words(words: str, role: str) -> tuple[str, int]:
         return words, 0
     if role == "file":
         return elfproef.hide_in_text(words, black=elfproef.STARS)
+    if role == "div":
+        return elfproef.hide_in_narrative(words)
     if role == "coded" or _ADDRESSES.fullmatch(role) or _ADDRESS.match(words):
         return elfproef.hide_in_address(words)
     return elfproef.hide_in_text(words)
@@ -229,7 +232,8 @@ def _attachment(one: dict[str, Any]) -> int:
     except (binascii.Error, UnicodeError, LookupError):
         return 0
     document = _DOCUMENTS.match(kind) or words.lstrip("\ufeff \t\r\n")[:5] in {"<?xml", "<Clin"}
-    hide = elfproef.hide_in_document if document else _hide_in_plain
+    html = kind[:9].lower() == "text/html"
+    hide = elfproef.hide_in_document if document else _hide_in_html if html else _hide_in_plain
     masked, hidden = hide(words)
     if hidden:
         _replace(one, key, masked.encode(charset))
@@ -238,6 +242,10 @@ def _attachment(one: dict[str, Any]) -> int:
 
 def _hide_in_plain(words: str) -> tuple[str, int]:
     return elfproef.hide_in_text(words, black=elfproef.STARS)
+
+
+def _hide_in_html(words: str) -> tuple[str, int]:
+    return elfproef.hide_in_narrative(words, black=elfproef.STARS)
 
 
 def _decoded(raw: bytes, kind: str) -> tuple[str, str]:

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from operator import mul
 from typing import Final
 
+from pgo.fhir.seen import may_be_split, seen
+
 BLACK: Final = "•" * 9
 STARS: Final = "*" * 9  # where the text must stay ASCII: addresses and attachments
 
@@ -106,6 +108,8 @@ def may_hold(words: str, *, printed: bool = False) -> bool:
         return False
     if _hints(words) or "&#" in words or ("%3" in words and _CODED_DIGIT.search(words)):
         return True
+    if may_be_split(words, markup=printed and "<div" in words):
+        return True
     if not words.isascii():
         return _may_be(words)
     shape = words.encode().translate(_SHAPE)
@@ -165,7 +169,48 @@ def hide_in_text(words: str, *, quoted: bool = True, black: str = BLACK) -> tupl
 
     words, alone = _hide(_ALONE, words, black, good)
     words, grouped = _hide(_GROUPED, words, black, good)
-    return words, labelled + alone + grouped
+    words, split = _hide_split(words, black, markup=False)
+    return words, labelled + alone + grouped + split
+
+
+def hide_in_narrative(words: str, *, black: str = BLACK) -> tuple[str, int]:
+    """XHTML without BSNs, also those that only its reader sees whole: `<b>9999</b>90019`."""
+    words, hidden = hide_in_text(words, black=black)
+    words, more = _hide_split(words, black, markup=True)
+    return words, hidden + more
+
+
+def _hide_split(words: str, black: str, *, markup: bool) -> tuple[str, int]:
+    """Blackens, digit by digit, each number that something unseen splits."""
+    if not may_be_split(words, markup=markup):
+        return words, 0
+    shown = seen(words, markup=markup)
+    spans = [span for span in _spans(shown.words) if shown.is_split(*span)]
+    parts, at = [], 0
+    for each in (each for span in spans for each in range(*span)):
+        if shown.words[each].isdecimal():
+            start, end = shown.place(each)
+            parts += [words[at:start], black[:1]]
+            at = end
+    return "".join([*parts, words[at:]]), len(spans)
+
+
+def _spans(words: str) -> list[tuple[int, int]]:
+    """Where the BSNs in a text are, in order; of two that overlap the first."""
+    found = {
+        one.span()
+        for pattern in (_ALONE, _GROUPED)
+        for one in pattern.finditer(words)
+        if valid(one[0]) and not _excused(one, quoted=True)
+    }
+    if _hints(words):
+        found |= _labelled(words)
+        found |= {one.span() for one in _LABELLED_AFTER.finditer(words) if valid(one[0])}
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if not apart or start >= apart[-1][1]:
+            apart.append((start, end))
+    return apart
 
 
 def hide_in_document(words: str) -> tuple[str, int]:
@@ -194,18 +239,23 @@ def with_plain_digits(url: str) -> str:
 def _hide_labelled(words: str, black: str) -> tuple[str, int]:
     if not _hints(words):
         return words, 0
-    spans = {
-        found.span(1)
-        for label in _NAMED.finditer(words)
-        for pattern in _LABELLED
-        if (found := pattern.match(words, label.end())) and valid(found[1])
-    }
+    spans = _labelled(words)
     limit = len(words)
     for start, end in sorted(spans, reverse=True):
         words = words[:start] + black + words[min(end, limit) :]
         limit = start
     words, after = _hide(_LABELLED_AFTER, words, black)
     return words, len(spans) + after
+
+
+def _labelled(words: str) -> set[tuple[int, int]]:
+    """Where the numbers are that come behind a name for a BSN."""
+    return {
+        found.span(1)
+        for label in _NAMED.finditer(words)
+        for pattern in _LABELLED
+        if (found := pattern.match(words, label.end())) and valid(found[1])
+    }
 
 
 def _hide(

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -347,6 +348,132 @@ def test_in_published_examples_only_persons_numbers_go():
                 hits[file.name] = tree["resourceType"]
             assert not any(number in text.dump(tree).decode() for number in numbers)
     assert set(hits.values()) == {"Patient"}
+
+
+SPLIT = {
+    "bold": "<p>BSN <b>9999</b>90019</p>",
+    "bold, not labelled": "<p>nr <b>9999</b>90019</p>",
+    "one digit in italics": "<p><i>9</i>99990019</p>",
+    "several, with attributes": (
+        '<p><span class="a" style="color: red">999</span><em title="x>y">990</em>019</p>'
+    ),
+    "in a link": '<p><a href="#top">99999</a>0019</p>',
+    "eight digits behind its name": "<p>BSN: 123<b>45672</b></p>",
+    "written with dots": "<p>9999<b>.90</b>.019</p>",
+    "with a line end": "<p>BSN 9999<b>\n90019</b></p>",
+    "comment": "<p>9999<!-- x -->90019</p>",
+    "entity of a digit, and bold": "<p><b>9999</b>&#57;0019</p>",
+    "entity of what is not seen": "<p>9999&#173;90019 en 99999&#x200b;0019</p>",
+    "soft hyphen": "<p>9999\u00ad90019</p>",
+    "zero width": "<p>9\u200b9\u200b9\u200b9\u200b9\u200b0\u200b0\u200b1\u200b9</p>",
+    "in a cell beside its name": "<table><tr><td>BSN</td><td>9999<b>90019</b></td></tr></table>",
+    "with a prefix": '<h:p xmlns:h="http://www.w3.org/1999/xhtml">9999<h:b>90019</h:b></h:p>',
+    "twice": "<p>9999<b>90019</b>, 99999<b>0019</b></p>",
+}
+
+
+@pytest.mark.parametrize("inside", SPLIT.values(), ids=SPLIT.keys())
+def test_a_number_that_only_a_reader_sees_whole_goes_from_narrative(inside):
+    after, count = masked(div(inside))
+    told = after["text"]["div"]
+    seen = re.sub("<[^<>]*>", "", html.unescape(told).replace('title="x>y"', ""))
+    assert not re.search(r"[0-9]", seen)
+    assert re.findall("</?[a-z:]+", told) == re.findall("</?[a-z:]+", div(inside)["text"]["div"])
+    assert count == told.count("•") // 8
+
+
+@pytest.mark.parametrize("release", ["r4", "stu3"])
+def test_a_split_number_goes_from_xml_too(release):
+    told = '<div xmlns="http://www.w3.org/1999/xhtml"><p>BSN <b>9999</b>90019</p></div>'
+    told = f'<text><status value="generated"/>{told}</text>'
+    sent = f'<Patient xmlns="http://hl7.org/fhir">{told}</Patient>'
+    tree = xml.from_xml(sent.encode(), release)
+    assert bsn.mask(tree) == 1
+    assert "<b>••••</b>•••••" in tree["text"]["div"]
+    assert validate.validate(release, tree) == ()
+
+
+NOT_ONE = {
+    "cells": "<tr><td>9999</td><td>90019</td></tr>",
+    "cells of a grouped number": "<tr><td>999</td><td>990</td><td>019</td></tr>",
+    "paragraphs": "<p>9999</p><p>90019</p>",
+    "line end": "<p>9999<br/>90019</p>",
+    "items": "<li>9999</li><li>90019</li>",
+    "fails the test": "<p>BSN <b>9999</b>90018</p>",
+    "longer": "<p><b>9999</b>900190</p>",
+    "decimal": "<p><b>9999</b>90019.5</p>",
+    "telephone": "<p>+31 <b>9999</b>90019</p>",
+    "picture between": '<p>9999<img src="#a" alt=""/>90019</p>',
+}
+
+
+@pytest.mark.parametrize("inside", NOT_ONE.values(), ids=NOT_ONE.keys())
+def test_what_stands_apart_for_a_reader_is_no_number(inside):
+    after, count = masked(div(inside))
+    assert (after, count) == (div(inside), 0)
+
+
+def test_tags_in_plain_text_are_no_markup_and_invisible_characters_split_nothing():
+    words = "9999<b>90019</b>"
+    assert masked({"note": [{"text": words}]}) == ({"note": [{"text": words}]}, 0)
+    after, count = masked({"note": [{"text": "nr 9999\u200b90019."}]})
+    assert (after["note"][0]["text"], count) == ("nr ••••\u200b•••••.", 1)
+
+
+def test_an_attachment_of_html_is_read_as_its_reader_does():
+    after, count = masked(attachment("<p>BSN <b>9999</b>90019</p>", "text/html; charset=utf-8"))
+    assert count == 1
+    assert base64.b64decode(after["content"]["data"]) == b"<p>BSN <b>****</b>*****</p>"
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdo",
+        "big",
+        "cite",
+        "code",
+        "del",
+        "dfn",
+        "em",
+        "i",
+        "ins",
+        "kbd",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "tt",
+        "u",
+        "var",
+        "B",
+        "h:span",
+    ],
+)
+def test_every_tag_within_a_line_is_seen_through(tag):
+    assert masked(div(f"nr <{tag}>9999</{tag}>90019"))[1] == 1
+    assert masked(div(f"nr 9999<{tag} class='x'>90019</{tag}>"))[1] == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["", "<b>", "</b>", "<i/>", "<!--x-->", "\u00ad", "&shy;", "\u2060"]),
+        min_size=8,
+        max_size=8,
+    )
+)
+def test_no_way_to_split_a_number_keeps_it(between):
+    words = "nr " + "".join(map("".join, zip(N, [*between, ""], strict=True))) + " einde"
+    hidden, count = elfproef.hide_in_narrative(words)
+    assert count == 1
+    assert not re.search(r"[0-9]", hidden)
 
 
 def test_an_id_with_encoded_digits_is_read_as_what_it_means():
