@@ -24,7 +24,7 @@ from pgo.fhir.elements import Release
 from pgo.judged import ALONE, Judged, One
 from pgo.judging import Judges
 from pgo.office import Office
-from pgo.pieces import Piece, files_of, readable
+from pgo.pieces import Piece, files_of, passed_over, readable
 from pgo.shown import Outcome
 
 PART: Final = 50
@@ -57,7 +57,8 @@ class Report:
     """What became of everything: refusals by place in the file, with the reason.
 
     Of more than 10,000 refusals the rest is only counted (`unlisted`). `unchecked` are those that
-    name a profile that is not here.
+    name a profile that is not here, `skipped` the files in folders that are of no kind that holds
+    resources, by ending.
     """
 
     created: int = 0
@@ -67,6 +68,7 @@ class Report:
     masked: int = 0
     unlisted: int = 0
     unchecked: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     refused: list[dict[str, str]] = field(default_factory=list)
     notes: list[dict[str, str]] = field(default_factory=list)
 
@@ -90,6 +92,8 @@ class Report:
         stored = ("accepted", "created", "updated", "unchanged", "deleted")
         counts = (*stored, "masked", "unchecked", "unlisted")
         return {name: getattr(self, name) for name in counts} | {
+            "skipped": sum(self.skipped.values()),
+            "skipped_endings": self.skipped,
             "refused": self.refused,
             "notes": self.notes,
         }
@@ -118,11 +122,13 @@ async def bring_in(
     Raises:
         Unavailable: one of `judges` ended by itself; what was committed stays.
     """
+    paths = list(paths)
     files = files_of(paths)
     total = sum(file.size() for file in files)
     if judges is not None and total > WORTH_IT:
         await judges.start()
-    work = _Import(office, release, Report(), judges or Judges(0), progress, total)
+    report = Report(skipped=passed_over(paths))
+    work = _Import(office, release, report, judges or Judges(0), progress, total)
     held = [one for file in files for one in readable(file, tell=True)] if total < _AT_ONCE else []
     try:
         for first in (True, False):

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from pgo.fhir.elements import Release
 MOST_FILE_BYTES: Final = 50_000_000
 MOST_RESOURCE_BYTES: Final = 10_000_000  # sealed, one must fit in a document of MongoDB
 _SUFFIXES: Final = (".json", ".ndjson", ".xml")
+_ENDING: Final = re.compile(r"\.[a-z0-9]{1,8}")
 _BOM: Final = b"\xef\xbb\xbf"
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _PATIENT: Final = re.compile(rb'"resourceType"\s*:\s*"Patient"|<(?:\w+:)?Patient[\s/>]')
@@ -87,6 +89,20 @@ def files_of(paths: Iterable[Path]) -> list[File]:
         else:
             found.append(File(path.name, path))
     return found
+
+
+def passed_over(paths: Iterable[Path]) -> dict[str, int]:
+    """How many files in folders named are not looked at, by ending (".zip"), most first."""
+    endings: Counter[str] = Counter()
+    for path in paths:
+        others = (name.lower() for *_, names in os.walk(path) for name in names)
+        endings.update(_ending(name) for name in others if not name.endswith(_SUFFIXES))
+    return dict(sorted(endings.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _ending(name: str) -> str:
+    ending = os.path.splitext(name)[1]  # noqa: PTH122 - a name, not a path
+    return ending if _ENDING.fullmatch(ending) else "other"
 
 
 def _below(path: Path) -> list[tuple[str, ...]]:

@@ -161,14 +161,15 @@ def import_(
     release: Annotated[str, typer.Option(help="r4 or stu3.")],
     paths: Annotated[list[Path], typer.Argument(help="Files or folders (.json .ndjson .xml).")],
     complete: Annotated[
-        bool, typer.Option("--complete", help="End with code 3 when anything was refused.")
+        bool, typer.Option("--complete", help="End with code 3 when a part was refused.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring files of resources into a dossier; reports what was accepted, refused, and why.
 
-    Ends with code 1 when nothing was accepted, and something refused. The same files again
-    change nothing.
+    Ends with code 0 when nothing was refused, and 1 when anything was; with --complete 3 when a
+    part was, and 1 when nothing was accepted. Other files in a folder are skipped, and counted.
+    The same files again change nothing.
     """
     chosen = _release(release)
 
@@ -191,16 +192,16 @@ def import_(
         show(report.plain(), as_json=True)
     else:
         _print(report)
-    if report.refused and not report.accepted:
-        raise typer.Exit(1)
-    if report.refused and complete:
-        raise typer.Exit(_PART)
+    if report.refused:
+        raise typer.Exit(_PART if complete and report.accepted else 1)
 
 
 def _print(report: Report) -> None:
     """Counts, and the first refusals."""
     plain = report.plain()
     show({name: each for name, each in plain.items() if isinstance(each, int)}, as_json=False)
+    if report.skipped:
+        show({"skipped files, by ending": report.skipped}, as_json=False)
     show(plain["refused"][:_SHOWN], as_json=False, title="refused")
     more = len(report.refused) + report.unlisted - _SHOWN
     if more > 0:

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from contextlib import closing
 
+import orjson
 import pytest
 
 WEIGHT = {
@@ -103,8 +104,9 @@ def test_each_refusal_is_told_with_its_place_and_reason(pgo, dossier, file, tmp_
         tmp_path / "not there.json",
     ]
     said = pgo("import", "--dossier", client, "--release", "r4", *paths, "--json")
-    refused = {one["where"]: one for one in said.json["refused"]}
-    assert said.json["accepted"] == 1
+    told = orjson.loads(said.out)
+    refused = {one["where"]: one for one in told["refused"]}
+    assert (said.code, told["accepted"]) == (1, 1)
     names = {"broken.json", "torn.json", "torn.xml", "latin.json", "not there.json"}
     assert set(refused) == names
     assert refused["broken.json"]["code"] == "required"
@@ -113,6 +115,29 @@ def test_each_refusal_is_told_with_its_place_and_reason(pgo, dossier, file, tmp_
     spoken = pgo("import", "--dossier", client, "--release", "r4", *paths)
     assert "accepted: 1" in spoken.out
     assert "broken.json" in spoken.out
+
+
+def test_files_that_are_skipped_are_counted_by_ending(pgo, dossier, file, tmp_path):
+    client = dossier()
+    for name in ("one.json", "a.zip", "deep/b.ZIP", "c.txt", "README", "d.een naam van iemand"):
+        file(f"in/{name}", WEIGHT)
+    run = ("import", "--dossier", client, "--release", "r4", tmp_path / "in")
+    said = pgo(*run, "--json")
+    assert (said.code, said.json["accepted"], said.json["refused"]) == (0, 1, [])
+    assert said.json["skipped"] == 5
+    assert said.json["skipped_endings"] == {".zip": 2, "other": 2, ".txt": 1}
+    spoken = pgo(*run).out
+    assert "skipped: 5" in spoken
+    assert ".zip 2, other 2, .txt 1" in spoken
+
+
+def test_an_import_ends_well_only_when_nothing_was_refused(pgo, dossier, file):
+    run = ("import", "--dossier", dossier(), "--release", "r4")
+    good, torn = file("good.json", WEIGHT), file("torn.json", b"{")
+    assert pgo(*run, good).code == 0
+    assert pgo(*run, good, torn).code == 1
+    assert pgo(*run, good, torn, "--complete").code == 3
+    assert pgo(*run, torn, "--complete").code == 1
 
 
 def test_nothing_accepted_is_a_failure(pgo, dossier, file):

@@ -117,6 +117,7 @@ async def test_a_folder_of_every_kind_of_file_comes_in(desk, tmp_path):
     write(folder / "notes.txt", b"not looked at")
     report = await desk.bring(client, folder)
     assert (report.created, report.refused) == (5, [])
+    assert report.skipped == {".txt": 1}
     assert "r4/Basic/x" in await desk.found(client)
 
 
@@ -406,7 +407,7 @@ def test_how_an_import_ends_tells_a_script_what_came_of_it(tmp_path):
         ).returncode
 
     assert ended(good) == 0
-    assert ended(good, bad) == 0
+    assert ended(good, bad) == 1
     assert ended(good, bad, "--complete") == 3
     assert ended(bad) == 1
 
