@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -51,6 +52,7 @@ class Served:
     environment: dict[str, str]
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    patience: float = 120  # seconds: for a server that hangs, not for a machine that is busy
     dossiers: dict[str, str] = field(default_factory=dict)
     _tokens: dict[Any, tuple[str, float]] = field(default_factory=dict)
 
@@ -71,7 +73,11 @@ class Served:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until_ready(self)
+        try:
+            wait_until_ready(self)
+        except BaseException:
+            stop(self)
+            raise
 
     def wait(self, url: str) -> None:
         """Return when a server beside this one, at `url`, can serve."""
@@ -212,7 +218,7 @@ def start(folder: Path, *, workers: int = 1, **more: str) -> Served:
 
 def wait_until_ready(served: Served) -> None:
     """Return when the server answers that it can serve; one that has ended is seen at once."""
-    until = time.monotonic() + 120  # for a server that hangs, not for a machine that is busy
+    until = time.monotonic() + served.patience
     while time.monotonic() < until:
         with contextlib.suppress(httpx2.TransportError):
             if httpx2.get(f"{served.url}/health/ready", verify=NO_TLS).status_code == 200:
@@ -224,12 +230,12 @@ def wait_until_ready(served: Served) -> None:
 
 
 def stop(served: Served) -> None:
-    """End the server by its own pid."""
+    """End the server by its own pid, and its workers with it when it does not end them."""
     served.process.terminate()
     try:
         served.process.wait(15)
     except subprocess.TimeoutExpired:
-        served.process.kill()
+        os.killpg(served.process.pid, signal.SIGKILL)  # it leads a session of its own
         served.process.wait(15)
     _rates_file(served.settings()).unlink(missing_ok=True)
 
