@@ -155,6 +155,7 @@ def _account(row: dict[str, Any]) -> Account:
         orgs=orgs,
         teams=tuple(row.get("teams", ())),
         roles={org: role for org in orgs if role},
+        loa="hoog",  # at most: the development page asks how somebody signs in
         demo=True,
     )
 

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from pgo.errors import Forbidden
 from pgo.oauth.browser import Browser
 from pgo.oauth.flow import Flow, Flows, Step, check
-from pgo.oauth.levels import lowest, rank
+from pgo.oauth.levels import LEVELS, lowest, rank
 from pgo.oauth.look import Look
 from pgo.oauth.means import AllMeans
 from pgo.oauth.network import network_of
@@ -169,6 +169,7 @@ class Arriving:
             status=403 if higher else 200, higher=higher, providers=providers,
             passkeys=rank(ways.passkey_level) >= least, development=development,
             roles=await demo_roles(self.parts.registry) if development else [],
+            levels=LEVELS,
             person="" if account is None else account.name,
         )  # fmt: skip
 

@@ -11,6 +11,8 @@ from pgo.oauth.scopes import Cap
 
 LEVELS: Final = ("laag", "substantieel", "hoog")
 """From low to high; the middle ones of eIDAS have the same names."""
+USUAL: Final = "substantieel"
+"""Of a demo person, unless the development page is told otherwise."""
 _OF_ACR: Final = {"low": "laag", "substantial": "substantieel", "high": "hoog"}
 
 

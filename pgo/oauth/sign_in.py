@@ -11,7 +11,7 @@ from pgo.oauth.arriving import DEVELOPMENT, GOALS, NOT_HERE, Arrival, Arriving, 
 from pgo.oauth.browser import own_form
 from pgo.oauth.flow import Flow, flow_to
 from pgo.oauth.forms import query_of
-from pgo.oauth.levels import Wanted
+from pgo.oauth.levels import LEVELS, USUAL, Wanted, highest
 from pgo.oauth.network import network_of
 from pgo.oauth.roles import demo_roles, roles_of
 from pgo.oauth.sessions import Session
@@ -81,8 +81,11 @@ class SignIn:
         role = next((one for one in roles if one.value == form.get("persoon")), None)
         if role is None:
             raise Forbidden(NOT_HERE)
-        now, account = self._on.parts.tokens.now(), role.account
-        arrival = Arrival(account.id, account.loa, DEVELOPMENT, now)
+        now, usual = self._on.parts.tokens.now(), highest(USUAL, step.flow.least)
+        level = form.get("niveau", usual)
+        if level not in LEVELS:
+            raise Forbidden(NOT_HERE)
+        arrival = Arrival(role.account.id, level, DEVELOPMENT, now)
         return await self._on.arrived(request, step, arrival, org=role.org)
 
     async def role(self, request: Request) -> Response:

@@ -400,6 +400,42 @@ async def test_only_demo_people_in_their_own_roles_sign_in(world, person):
     assert (await world.http.post("/oauth/sign-in", data=form)).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("most", "chosen", "level"),
+    [
+        ("hoog", None, "substantieel"),
+        ("hoog", "laag", "laag"),
+        ("hoog", "substantieel", "substantieel"),
+        ("hoog", "hoog", "hoog"),
+        ("substantieel", "hoog", "substantieel"),
+    ],
+)
+async def test_the_development_page_lets_choose_how_safely_somebody_signs_in(
+    world, most, chosen, level
+):
+    await world.registry.change(Account, "mia", lambda one: replace(one, loa=most))
+    page = await world.ask()
+    offered = re.findall(r'name="niveau" value="(\w+)"', page.text)
+    assert offered == ["laag", "substantieel", "hoog"]
+    form = world.hidden(page) | {"persoon": "mia|"} | ({"niveau": chosen} if chosen else {})
+    page = await world.chosen(await world.http.post("/oauth/sign-in", data=form))
+    told = world.told(await world.decide(page))
+    answer = (await world.redeem(told["code"])).json()
+    assert (await world.caller(answer["access_token"])).loa == level
+
+
+async def test_whoever_chooses_no_level_gets_the_one_that_is_asked(world):
+    await world.registry.change(Account, "mia", lambda one: replace(one, loa="hoog"))
+    told = world.told(await world.decide(await world.to_consent(acr_values="hoog")))
+    answer = (await world.redeem(told["code"])).json()
+    assert (await world.caller(answer["access_token"])).loa == "hoog"
+
+
+async def test_another_level_than_the_three_is_refused(world):
+    form = world.hidden(await world.ask()) | {"persoon": "mia|", "niveau": "hoogst"}
+    assert (await world.http.post("/oauth/sign-in", data=form)).status_code == 403
+
+
 async def test_o13_pages_cannot_be_framed_and_run_no_script(world):
     for page in (await world.ask(), await world.to_consent(), await world.ask(client_id="x")):
         policy = page.headers["content-security-policy"]
