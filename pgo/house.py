@@ -133,6 +133,21 @@ async def open_house(
             await opened.close()
 
 
+async def has_keys(settings: Settings) -> bool:
+    """Whether keys are kept in the store already, wrapped with a deployment's key.
+
+    Raises:
+        BadValue, Unavailable: as `open_house`, of the store.
+    """
+    store = await open_store(
+        settings.store, strict=settings.strict, mongo_standalone=settings.mongo_standalone
+    )
+    try:
+        return bool(await store.key(SYSTEM))
+    finally:
+        await store.close()
+
+
 def _furnished(
     settings: Settings,
     store: Store,

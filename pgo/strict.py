@@ -5,13 +5,18 @@ Everything that is wrong is named at once, each with how to mend it.
 
 from __future__ import annotations
 
+from pathlib import Path
+from stat import S_IRWXO, S_IWGRP
+from typing import Final
 from urllib.parse import urlsplit
 
 from pgo.errors import BadValue, Issue
 from pgo.keyfile import load_key
 from pgo.oauth.configured import provider_problems
 from pgo.settings import Settings
+from pgo.store.sqlite_files import in_memory
 
+MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -40,6 +45,23 @@ def problems(settings: Settings) -> tuple[Issue, ...]:
     except BadValue as fault:
         found += fault.issues
     return tuple(found)
+
+
+def _open_key(settings: Settings) -> bool:
+    """Whether others than its owner and a group that reads can get at the key file.
+
+    A group may read: with the rights of a service's credential, the mask of its ACL stands there.
+    """
+    try:
+        mode = 0 if settings.key else settings.key_file.stat().st_mode
+    except OSError:  # `load_key` tells
+        return False
+    return bool(mode & (S_IRWXO | S_IWGRP))
+
+
+def _store_in_memory(settings: Settings) -> bool:
+    kind, _, rest = settings.store.partition(":///")
+    return kind == "sqlite" and in_memory(Path(rest).resolve().parent, MOUNTINFO)
 
 
 def _issuer(settings: Settings) -> list[Issue]:
@@ -87,6 +109,16 @@ def _unsafe(settings: Settings) -> list[Issue]:
             bool(settings.smtp_host) and settings.smtp_tls == "none",
             "strict sends no mail in the clear; choose starttls or tls",
             "PGO_SMTP_TLS",
+        ),
+        (
+            _open_key(settings),
+            "strict refuses a key file that others can read or change; chmod 0600",
+            "PGO_KEY_FILE",
+        ),
+        (
+            _store_in_memory(settings),
+            "strict keeps no dossiers in memory (tmpfs); choose a disk, or MongoDB",
+            "PGO_STORE",
         ),
     )
     return [Issue("value", text, place) for wrong, text, place in rows if wrong]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pgo.errors import BadValue, PgoError
-from pgo.house import House, open_house
+from pgo.house import House, has_keys, open_house
 from pgo.keyfile import make_key
 from pgo.log import configure, told
 from pgo.settings import Settings, load
@@ -35,10 +36,18 @@ def settings(**chosen: Any) -> Settings:
     """The settings; makes a development key when there is none and `strict` is off.
 
     Raises:
-        BadValue: what is wrong with them.
+        BadValue: what is wrong with them; the store has keys, so one made now would not fit.
+        Unavailable: the store, in which there may be keys, cannot be used.
     """
     found = load(**chosen)
-    if not found.strict and not found.key and make_key(found.key_file, development=True):
+    if found.strict or found.key or os.path.lexists(found.key_file):
+        return found
+    if asyncio.run(has_keys(found)):
+        text = (
+            "there is no key file here, and PGO_STORE is sealed with a key; name the file it is in"
+        )
+        raise BadValue(text, place="PGO_KEY_FILE")
+    if make_key(found.key_file, development=True):
         err.print(f"A development key was made: {found.key_file}", highlight=False, soft_wrap=True)
     return found
 

@@ -83,6 +83,8 @@ NETWORK = re.compile(
     r"|fuse\.(sshfs|s3fs|gcsfuse|glusterfs|rclone|goofys|smbnetfs|davfs2?|ceph\S*|juicefs|nfs\S*)"
 )
 
+MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection with every setting we rely on, checked.
@@ -175,6 +177,13 @@ def refuse_network(directory: Path, mountinfo: Path) -> None:
             f"PGO_STORE is on a network file system ({kind}); choose a disk of this machine,"
             " or MongoDB."
         )
+
+
+def in_memory(directory: Path, mountinfo: Path) -> bool:
+    """Whether what is in a directory is lost when the machine stops; arguments as above."""
+    if not mountinfo.exists():
+        return False
+    return kind_of(str(directory.resolve()), mountinfo.read_text()) in MEMORY
 
 
 def kind_of(directory: str, mountinfo: str) -> str:

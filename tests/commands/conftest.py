@@ -20,6 +20,7 @@ import pytest
 import structlog
 import typer.main
 
+from pgo import strict as strictly
 from pgo.app import build
 from pgo.cli import main
 from pgo.commands import frame
@@ -52,6 +53,7 @@ def pgo(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/data/pgo.db")
     monkeypatch.setenv("PGO_KEY_FILE", str(tmp_path / "keys" / "pgo.key"))
+    monkeypatch.setattr(strictly, "MOUNTINFO", tmp_path / "mountinfo")  # /tmp may be in memory
     for console in (frame.out, frame.err):
         monkeypatch.setattr(console, "width", 100)
     monkeypatch.chdir(tmp_path)

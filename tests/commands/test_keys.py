@@ -34,6 +34,26 @@ def test_a_key_that_does_not_fit_the_data_is_refused_before_anything_is_served(p
     assert pgo("dossier", "list", "--json").json == [{"dossier": client}]
 
 
+def test_beside_a_store_with_keys_no_key_is_made(pgo, monkeypatch, tmp_path):
+    client = pgo("dossier", "create", "--json").json["dossier"]
+    monkeypatch.setenv("PGO_KEY_FILE", str(tmp_path / "kyes" / "pgo.key"))
+    for command in (["dossier", "list"], ["serve", "--port", "0"], ["demo"]):
+        said = pgo(*command)
+        assert said.code == 2
+        assert "PGO_KEY_FILE: there is no key file here" in said.err
+        assert "was made" not in said.err
+    assert not (tmp_path / "kyes").exists()
+    monkeypatch.setenv("PGO_KEY_FILE", "keys/pgo.key")
+    assert pgo("dossier", "list", "--json").json == [{"dossier": client}]
+
+
+def test_a_store_that_cannot_be_used_gets_no_key(pgo, monkeypatch, tmp_path):
+    monkeypatch.setenv("PGO_STORE", "sqlite://nowhere")
+    said = pgo("dossier", "list")
+    assert (said.code, "PGO_STORE" in said.err) == (2, True)
+    assert not (tmp_path / "keys").exists()
+
+
 @pytest.fixture
 def fresh(pgo, dossier, tmp_path):
     """Three dossiers and a new key; their ids."""

@@ -18,7 +18,8 @@ def test_the_file_gives_settings_and_the_environment_goes_before_it(
     assert other.exists()
     assert not (tmp_path / "toml.key").exists()
     monkeypatch.setenv("PGO_KEY_FILE", "")
-    assert pgo("dossier", "list").code == 2
+    monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/new.db")
+    assert pgo("dossier", "list").code == 0
     assert (tmp_path / "toml.key").exists(), "an empty variable is one that is not set"
 
 
@@ -106,6 +107,44 @@ def test_strict_makes_no_key_of_its_own(pgo, monkeypatch, tmp_path):
     assert not (tmp_path / "keys").exists()
     assert pgo("keys", "make").code == 0
     assert pgo("dossier", "list").code == 0
+
+
+def test_a_store_in_memory_is_refused_under_strict_only(strict, monkeypatch, tmp_path):
+    mounts = tmp_path / "mountinfo"
+    for kind in ("tmpfs", "ramfs"):
+        mounts.write_text(
+            "22 1 8:1 / / rw - ext4 /dev/root rw\n"
+            f"30 22 0:50 / {tmp_path.resolve()} rw - {kind} none rw\n"
+        )
+        said = strict("dossier", "list")
+        assert said.code == 2
+        assert "PGO_STORE: strict keeps no dossiers in memory" in said.err
+    (tmp_path / "disk").mkdir()
+    mounts.write_text(
+        f"{mounts.read_text()}31 30 8:2 / {tmp_path.resolve()}/disk rw - ext4 /dev/sdb rw\n"
+    )
+    monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/disk/pgo.db")
+    assert strict("dossier", "list").code == 0
+    monkeypatch.setenv("PGO_STORE", f"sqlite:///{tmp_path}/data/pgo.db")
+    monkeypatch.setenv("PGO_STRICT", "false")
+    assert strict("dossier", "list").code == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"), [(0o604, 2), (0o644, 2), (0o606, 2), (0o620, 2), (0o400, 0), (0o440, 0)]
+)
+def test_a_key_file_that_others_can_read_is_refused_under_strict(
+    strict, monkeypatch, tmp_path, mode, code
+):
+    key = tmp_path / "keys" / "pgo.key"
+    key.chmod(mode)
+    said = strict("dossier", "list")
+    assert said.code == code
+    told = "PGO_KEY_FILE: strict refuses a key file that others can read or change" in said.err
+    assert told == (code == 2)
+    assert key.read_text().strip() not in said.err
+    monkeypatch.setenv("PGO_STRICT", "false")
+    assert strict("dossier", "list").code == 0
 
 
 def test_strict_has_no_demo(strict):
