@@ -19,8 +19,8 @@ from pgo.errors import BadValue, Conflict, Forbidden, NotFound
 from pgo.plain.wishes import said
 from pgo.regie import Regie
 from pgo.shared import subject_name
-from pgo.standing import within_bounds
-from pgo.wishes import GRANT, KIND, RELATION, Wish, becomes, found, proposed, still_means
+from pgo.standing import gives_all, within_bounds
+from pgo.wishes import GRANT, KEEP, KIND, RELATION, Wish, becomes, found, proposed, still_means
 from pgo.world import Rules, rules_of
 
 _RULES: Final = frozenset({"toestemmingen"})
@@ -49,20 +49,25 @@ class Agreeing(Regie):
                 if self._concerned(rules, one) and self._stands(rules, one)
             ]
             grants = {grant.id: grant for grant in rules.grants}
-            mine = [one for one in mine if one.rule == KIND or one.id in grants]
-            people = {grants[one.id].grantee.id for one in mine if one.rule == GRANT}
+            mine = [one for one in mine if not one.grant or one.grant in grants]
+            people = {grants[one.grant].grantee.id for one in mine if one.grant}
             for one in mine:
                 people |= {one.asked.by, one.asked.to, str(one.wants.get("instead_of", ""))}
             names = await self._parts.people.names(people - {""})
             names.setdefault(rules.subject.id, subject_name(self.dossier))
-            return [self._told(one, grants.get(one.id), names) for one in mine]
+            return [self._told(one, grants.get(one.grant), names) for one in mine]
 
     def _told(self, one: Wish, grant: Grant | None, names: dict[str, str]) -> dict[str, Any]:
         """One thing in words; what is sealed for the caller stays unnamed until he has agreed."""
         image, shown = self.dossier.image, one.shown()
         if grant is not None:
-            easy = summary(grant, names, easy=True)
-            return {**shown, "samenvatting": summary(grant, names), "eenvoudig": easy}
+            words = {"samenvatting": summary(grant, names)}
+            words["eenvoudig"] = summary(grant, names, easy=True)
+            if one.what != KEEP:
+                return {**shown, **words}
+            asked = said(one.what, one.wants, (one.asked.by, grant.grantee.id), names)
+            more = {way: f"{asked[way]} {text}" for way, text in words.items()}
+            return {**shown, "toestemming": grant.id, **asked, **more}
         about: tuple[str, ...] = ()
         row, people = one.row(image), (one.asked.by, one.asked.to)
         if row is not None and self.held_verdict.sees(row):
@@ -106,6 +111,8 @@ class Agreeing(Regie):
             given = {name: each for name, each in one.kept.items() if name != "order"}
             grant = reading.grant(given | {"by": me})
             within_bounds(self.held_verdict.world, rules.subject, grant, mine.at)
+        if one.what == KEEP and does in {Yes.DONE, Yes.ALONE, Yes.FIRST}:
+            self._takes_over(rules, one.grant, one.asked.by if does is Yes.DONE else me)
         row = one.row(image)
         if does is not Yes.DONE and row is not None and not self.held_verdict.sees(row):
             raise Forbidden("only who sees what is sealed takes off its seal by himself")
@@ -140,6 +147,22 @@ class Agreeing(Regie):
         if not is_parent(verdict.world, rules.subject, self._mine("")):
             await self.known(call)
         self.reach(letter, "Consent")
+
+    def _takes_over(self, rules: Rules, id_: str, by: str) -> None:
+        """A grant that goes on says what it said: no more, and no less, when `by` gives it.
+
+        Raises:
+            NotFound: there is no such grant; Forbidden: he cannot give all of it; Conflict: who
+            gave it could not, so part of it never held.
+        """
+        grant = next((one for one in rules.grants if one.id == id_), None)
+        if grant is None or grant.effect != "permit" or grant.made is None:
+            raise NotFound("there is no such grant")
+        world, now = self.held_verdict.world, self._parts.clock()
+        if grant.by_court or not gives_all(world, rules.subject, replace(grant, by=by), now):
+            raise Forbidden("this is outside what you can give: end it, or propose another")
+        if grant.by == grant.to_who or not gives_all(world, rules.subject, grant, grant.made):
+            raise Conflict("who gave this could not give all of it: end it, and give it anew")
 
     def _mine(self, id_: str) -> Request:
         """A request to open something, by this caller, as he is signed in."""

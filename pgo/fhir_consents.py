@@ -221,7 +221,7 @@ class Consents(Regie):
     def _drawn(self, kept: Tree, sent: Tree, call: Call) -> dict[str, Any]:
         """What the rule becomes: the caller's own word, as of now."""
         rest = {name: value for name, value in kept.items() if name not in _CONTENT}
-        for name in ("preset", "revoked"):
+        for name in ("preset", "revoked", "given", "decided"):
             rest.pop(name, None)
         whose = {"by": self.caller.person, "made": instant(call.at)}
         return {**rest, **sent, "id": kept["id"], "client": kept["client"], **whose}
@@ -282,7 +282,8 @@ class Consents(Regie):
             elif not (kept.get("parent") and kept["by"] == self.caller.person):
                 self._beheren(call, target="grant", restrictive=True, grant_to=to, id_=id_)
             over = kept.get("status") in _ENDED
-            ended = {"revoked": instant(call.at)} | kept | ({} if over else {"status": status})
+            now = {} if over else {"status": status, "revoked_by": self.caller.person}
+            ended = {"revoked": instant(call.at)} | kept | now
             return (Rule("grant", id_, ended),)
 
         await self._change(call, build)

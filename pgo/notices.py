@@ -7,26 +7,31 @@ log and rules. Who may no longer read something is not told of it either.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pgo.audit.entry import REFUSED
 from pgo.call import Call
 from pgo.consent import representation
 from pgo.consent.life import to_confirm
+from pgo.consent.model import Grant, Level
 from pgo.consent.moments import moment
+from pgo.consent.words import grantee_words
 from pgo.dossier.image import Row
 from pgo.dossier.log import Change, Delta, Facet, Rule
 from pgo.errors import NotFound
 from pgo.life import LIFE
 from pgo.moment import instant, micros
+from pgo.plain import notices as plain
 from pgo.plain.notices import FIXED, URGENT, sentence
+from pgo.plain.words import REPRESENTS
 from pgo.regie import Regie
+from pgo.shared import subject_name
 from pgo.stopped import APP
 from pgo.verdict import Verdict
-from pgo.wishes import KIND, Wish, every
-from pgo.world import rules_of
+from pgo.wishes import KIND, Wish, answered, every
+from pgo.world import Rules, rules_of
 
 CONTENT: Final[tuple[str, ...]] = ("uitslagen", "medicatie")
 """Categories whose changes are told to whoever may read them."""
@@ -44,7 +49,10 @@ _AT_ONCE: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing that is new: `kind` as in `pgo.plain.notices`, `at` µs, `times` how often."""
+    """One thing that is new: `kind` as in `pgo.plain.notices`, `at` µs, `times` how often.
+
+    `said` is the whole text, for what says more than its kind.
+    """
 
     id: str
     kind: str
@@ -53,6 +61,7 @@ class Message:
     what: str = ""
     today: bool = False
     event: str = ""
+    said: str = ""
 
     def shown(self, *, easy: bool) -> dict[str, Any]:
         """As people and apps read it."""
@@ -62,9 +71,8 @@ class Message:
             "op": instant(self.at),
             "dringend": self.kind in URGENT,
             "aantal": self.times,
-            "tekst": sentence(
-                self.kind, self.times, self.what, self.event, today=self.today, easy=easy
-            ),
+            "tekst": self.said
+            or sentence(self.kind, self.times, self.what, self.event, today=self.today, easy=easy),
         }
 
 
@@ -77,7 +85,8 @@ class Notices(Regie):
             verdict = await self._reader(call)
             self.reach("r", "Communication")
             written = self._written(call, verdict, since)
-            found = [*written, *self._noticed(since), *self._given(since)]
+            found = [*written, *self._noticed(since), *await self._given(since, easy=easy)]
+            found += await self._answers(since, easy=easy)
             found += await self._refused(verdict, since)
             again = self._again()
         found.sort(key=lambda one: (-one.at, one.id))
@@ -111,9 +120,10 @@ class Notices(Regie):
             if delta.who.get("person") != self.caller.person:
                 yield from (kind for one in delta.changes for kind in self._content(verdict, one))
             for rule in delta.rules:
-                kind = self._of_rule(rule)
-                if kind:
+                if kind := self._of_rule(rule, delta.at):
                     yield kind
+                if self._answer(rule.kind, rule.value or {}, delta.at):
+                    yield "antwoord"
 
     def _content(self, verdict: Verdict, change: Change) -> list[str]:
         """Which kinds a change is news of, for who may read the resource as it is now."""
@@ -123,7 +133,7 @@ class Notices(Regie):
         row = self.dossier.image.get(change.rel, change.type, change.id)
         return kinds if row is not None and row.live and verdict.sees(row) else []
 
-    def _of_rule(self, rule: Rule) -> str:
+    def _of_rule(self, rule: Rule, at: int) -> str:
         value = rule.value or {}
         if rule.kind == "notice":
             return _FROM_NOTICE.get(str(value.get("kind")), "") if self._is_for(value) else ""
@@ -132,6 +142,8 @@ class Notices(Regie):
         if rule.kind == KIND:
             return "voorstel" if Wish(KIND, rule.id, value).open else ""
         if rule.kind == "grant" and value.get("effect") == "permit":
+            if value.get("given") and value["made"] == instant(at):
+                return ""  # it goes on as it was: nobody got anything
             return {"active": "toegang", "proposed": "voorstel"}.get(
                 str(value.get("status", "active")), ""
             )
@@ -177,14 +189,14 @@ class Notices(Regie):
             and self._is_for(value)
         ]
 
-    def _given(self, since: int) -> list[Message]:
+    async def _given(self, since: int, *, easy: bool) -> list[Message]:
         """Who got access, what waits for an answer, who asked: for who represents the client."""
         if not self._concerned():
             return []
         image = self.dossier.image
         kinds = {"active": "toegang", "proposed": "voorstel"}
         grants = [
-            (id_, kinds[str(value.get("status", "active"))], str(value["made"]))
+            (id_, kinds[str(value.get("status", "active"))], str(value.get("given", value["made"])))
             for id_, value in image.rules("grant").items()
             if value.get("effect") == "permit" and value.get("status", "active") in kinds
         ]
@@ -194,11 +206,76 @@ class Notices(Regie):
             for id_, value in image.rules("request").items()
             if value["status"] == "open"
         ]
-        return [
+        found = [
             Message(id_, kind, at)
             for id_, kind, made in (*grants, *waiting, *asked)
             if (at := micros(moment(made))) >= since
         ]
+        said = await self._access({one.id for one in found if one.kind == "toegang"}, easy=easy)
+        return [replace(one, said=said.get(one.id, "")) for one in found]
+
+    async def _access(self, ids: set[str], *, easy: bool) -> dict[str, str]:
+        """Of these grants who got them, from whom and for what; for who may see who has access."""
+        if not ids:
+            return {}
+        rules, said = rules_of(self.dossier, self._parts.policy), {}
+        words = await self._words(rules, easy=easy)
+        for grant in (one for one in rules.grants if one.id in ids):
+            await self._meet(grant.to_who)
+            kind = self._met[grant.to_who].kind if grant.to_who in self._met else ""
+            names = await self._parts.people.names({grant.grantee.id, grant.by})
+            names.setdefault(rules.subject.id, subject_name(self.dossier))
+            known = kind if grant.grantee.level == Level.PERSON else ""
+            said[grant.id] = plain.access(
+                grantee_words(grant, names, known),
+                "U" if grant.by == self.caller.person else names.get(grant.by, ""),
+                " ".join(words[grant.id]),
+                role=self._as_what(rules, grant),
+                may_stop=self._may_stop(grant),
+                easy=easy,
+            )
+        return said
+
+    def _as_what(self, rules: Rules, grant: Grant) -> str:
+        """As what somebody else represented the client when he gave a grant; "" for not at all."""
+        if grant.made is None or grant.parent or grant.by in {rules.subject.id, self.caller.person}:
+            return ""
+        grounds = representation.bases(rules.world, rules.subject, grant.by, grant.made)
+        return next((REPRESENTS[one.name] for one in grounds if one.name in REPRESENTS), "")
+
+    def _may_stop(self, grant: Grant) -> bool:
+        more = {"target": "grant", "restrictive": True, "grant_to": grant.to_who}
+        return self._asked("beheren", grant.id, **more).permit
+
+    async def _answers(self, since: int, *, easy: bool) -> list[Message]:
+        """What others said to what the caller asked; named for who may see who has access."""
+        image, told = self.dossier.image, []
+        named = self._concerned()
+        for kind in ("grant", KIND):
+            for id_, value in image.rules(kind).items():
+                at = micros(moment(answered(value)[2])) if self._answer(kind, value) else -1
+                if at >= since:
+                    said = await self._said(Wish(kind, id_, value), easy=easy) if named else ""
+                    told.append(Message(f"{id_}-antwoord", "antwoord", at, said=said))
+        return told
+
+    async def _said(self, one: Wish, *, easy: bool) -> str:
+        """Who said what to it."""
+        agreed, by, _ = answered(one.kept)
+        to = one.asked.to.partition(":")[2].partition("/")[0] or one.asked.to
+        names = await self._parts.people.names({by, to} - {""})
+        client = rules_of(self.dossier, self._parts.policy).subject.id
+        names.setdefault(client, subject_name(self.dossier))
+        return plain.answer(
+            one.what, names.get(to, ""), names.get(by, ""), agreed=agreed, easy=easy
+        )
+
+    def _answer(self, kind: str, value: Mapping[str, Any], at: int = 0) -> bool:
+        """Whether this is the answer of another to what the caller asked, given at `at` if any."""
+        if kind not in {"grant", KIND} or value.get("proposed_by") != self.caller.person:
+            return False
+        _, by, when = answered(value)
+        return by not in {"", self.caller.person} and (not at or when == instant(at))
 
     async def _refused(self, verdict: Verdict, since: int) -> list[Message]:
         """Attempts of others that were refused, one message for each day."""

@@ -1,4 +1,4 @@
-"""Grants between first word and last: substitutes, dormant and back, parents that are let in.
+"""Grants between first word and last: substitutes, dormant and back, given on, parents let in.
 
 What is proposed opens nothing; who says yes or no to it is in `pgo.agreeing`. Each step is one
 call through the door, in one commit.
@@ -7,6 +7,7 @@ call through the door, in one commit.
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from pgo.agreeing import Agreeing
 from pgo.agreement import both_needed
 from pgo.call import Call
 from pgo.consent import reading, sound
+from pgo.consent.life import to_confirm
+from pgo.consent.model import Grant
 from pgo.dossier.log import Rule
 from pgo.errors import BadValue, Conflict, Forbidden, Missing, NotFound
 from pgo.moment import instant
+from pgo.wishes import KEEP, given_on, said_of, to_keep
 from pgo.world import Rules
 
 LONGEST: Final = timedelta(days=92)
@@ -64,6 +68,67 @@ class Proposals(Agreeing):
 
             rule = (await self._change(call, build))[0]
         return {"id": id_, **(rule.value or {})}
+
+    # --- looked at again -----------------------------------------------------------------------
+
+    async def give_on(self, id_: str) -> dict[str, Any]:
+        """Let a grant go on as one's own, when who gave it represents the client no longer.
+
+        It says what it said, until when it said, and stays dormant when it was. Of a child of
+        12-15 the other party agrees first, and until then it goes on as it is. Of a grant whose
+        giver still represents the client nothing changes.
+
+        Raises:
+            NotFound: there is no such grant for him; Conflict: it has ended, or was passed on, or
+            part of it never held; Forbidden: he could not give it now.
+        """
+        async with self.call("reaffirm") as call:
+            await self._enter(call, "u")
+            await self._meet(str(self._kept(id_).get("to_who", "")))
+
+            def build(rules: Rules) -> tuple[Rule, ...]:
+                call.begin_again()
+                call.interaction = "reaffirm"
+                return self._given_on(call, rules, self._live(rules, id_))
+
+            changed = await self._change(call, build)
+        return said_of(changed[0]) if changed else {"id": id_, **self._kept(id_)}
+
+    def _given_on(self, call: Call, rules: Rules, grant: Grant) -> tuple[Rule, ...]:
+        """The rules when this caller lets a grant go on; none when it needs nobody to."""
+        me, kept = self.caller.person, self._kept(grant.id)
+        waits = self._may_make(call, rules, replace(grant, by=me))
+        if waits == sound.FAMILY:
+            raise Forbidden("only the client, or who represents him with beheren, gives this")
+        if grant.id not in to_confirm(rules.world, rules.subject, self._parts.clock()):
+            return ()
+        self._takes_over(rules, grant.id, me)
+        if waits:
+            return self._asks(call, KEEP, to_keep(grant.id, kept), grant.to_who, waits)
+        return (given_on(grant.id, kept, me, call.at),)
+
+    def _live(self, rules: Rules, id_: str) -> Grant:
+        """A grant of the client's side that has not ended, for who may at least end it.
+
+        Raises:
+            NotFound: there is none for him; Conflict: there was, or it is another's to decide on.
+        """
+        grant = next((one for one in rules.grants if one.id == id_), None)
+        if grant is None or grant.effect != "permit":
+            raise NotFound("there is no such grant")
+        asked = {"target": "grant", "restrictive": True, "grant_to": grant.to_who}
+        if not self._asked("beheren", id_, **asked).permit:
+            raise NotFound("there is no such grant")
+        now = self._parts.clock()
+        ends = (grant.revoked, grant.to)
+        if any(end is not None and end <= now for end in ends) or grant.status not in {
+            "active",
+            "waakvlam",
+        }:
+            raise Conflict("this grant has ended, or waits for somebody's yes")
+        if grant.parent or grant.own:
+            raise Conflict("this grant goes on or ends with what it rests on")
+        return grant
 
     # --- waarneming ----------------------------------------------------------------------------
 

@@ -233,7 +233,7 @@ class Regie(Door):
                         return self._asks(call, wishes.ADMIT, {"grant": id_}, to, waits)
                 elif not made_by_me:
                     self._beheren(call, target="grant", restrictive=True, grant_to=to, id_=id_)
-                return (wishes.admitted(id_, kept, call.at),)
+                return (wishes.admitted(id_, kept, self.caller.person, call.at),)
 
             rule = (await self._change(call, build))[0]
         return wishes.said_of(rule)
@@ -358,7 +358,7 @@ class Regie(Door):
         return decide(world, asked)
 
     async def _change(self, call: Call, build: Build, grantee: str = "") -> tuple[Rule, ...]:
-        """Commit rules; waits for its turn and tries again when another process was first."""
+        """Commit rules, if any; waits for its turn, again when another process was first."""
         if grantee:
             await self._meet(grantee)
             await self._parts.dossiers.store.link(grantee, self.client)
@@ -368,7 +368,8 @@ class Regie(Door):
                     self.renew()
                     await self.verdict()
                     rules = build(rules_of(self.dossier, self._parts.policy))
-                    await self.commit(call, (), rules, {})
+                    if rules:
+                        await self.commit(call, (), rules, {})
                     return rules
             except NotNext:
                 await asyncio.sleep(0.002)

@@ -330,6 +330,17 @@ def _add_dormancy(routes: APIRouter, house: House, calling: Any) -> None:
         """One call brings a dormant grant back."""
         return await proposals(client, request, caller).wake(grant)
 
+    @routes.post("/dossiers/{client}/toestemmingen/{grant}/bevestigen", summary="Let it go on")
+    async def given_on(
+        client: Client,
+        grant: Id,
+        request: Request,
+        response: Response,
+        caller: Annotated[Caller, Depends(calling)],
+    ) -> Json:
+        """One of `opnieuw_kijken`, as given by the caller from now on; 202: the other agrees."""
+        return waits(response, await proposals(client, request, caller).give_on(grant))
+
     @routes.post("/dossiers/{client}/relaties/{relation}/bevestigen", summary="Let a parent in")
     async def confirmed(
         client: Client, relation: Id, request: Request, caller: Annotated[Caller, Depends(calling)]

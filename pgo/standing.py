@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from pgo.consent import denies, reading, representation
+from pgo.consent import denies, labels, reading, representation
 from pgo.consent.ages import birthday, reached
 from pgo.consent.asking import ask
 from pgo.consent.decide import decide
@@ -144,6 +144,22 @@ def gives(world: World, client: Person, who: str, at: datetime) -> bool:
     Who holds the reins by a grant alone has nothing of his own to give: he proposes, and ends.
     """
     return who == client.id or bool(_giving(world, client, who, at))
+
+
+def gives_all(world: World, client: Person, grant: Grant, at: datetime) -> bool:
+    """Whether who gives a permit could give all that it says at `at`, its labels too.
+
+    What he could not give it does not open (consent 2), so who gives such a grant in his place
+    would open more than it did.
+    """
+    if grant.by == client.id:
+        return True
+    named = grant.labels or frozenset()
+    return any(
+        (each.categories is None or grant.contained <= each.categories)
+        and (each.kind != "gemachtigde" or labels.covered(named, each.labels or frozenset()))
+        for each in _giving(world, client, grant.by, at)
+    )
 
 
 def _giving(world: World, client: Person, who: str, at: datetime) -> tuple[Basis, ...]:

@@ -1,8 +1,9 @@
 """What somebody asked and the other has not agreed to yet: a grant, or one of the other openings.
 
 A grant that waits is kept as a grant of status `proposed`. A wish to take off a seal, to name a
-successor, to state a relation or to end a deny is kept beside the rules, where no decision looks;
-it becomes the rule it asks for when it is agreed to, if that still means the same.
+successor, to state a relation, to end a deny or to let a grant go on is kept beside the rules,
+where no decision looks; it becomes the rule it asks for when it is agreed to, if that still means
+the same.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from pgo.agreement import Asked, stands
 from pgo.consent import reading, sound
+from pgo.consent.fhir_systems import ENDINGS
 from pgo.consent.model import Person, World
 from pgo.dossier.image import Image, Row
 from pgo.dossier.log import Rule
@@ -26,13 +28,17 @@ KIND: Final = "wish"
 NAMED: Final = ("successor", "opvolger")
 """Where a dossier keeps who was named to take over."""
 GRANT, UNSEAL, SUCCESSOR, RELATION, ADMIT = "grant", "unseal", "successor", "relation", "admit"
+KEEP: Final = "keep"
 _TARGETS: Final = {
     GRANT: "grant",
     UNSEAL: "seal",
     SUCCESSOR: "relation",
     RELATION: "relation",
     ADMIT: "deny",
+    KEEP: "grant",
 }
+_LIVE: Final = frozenset({"active", "waakvlam"})
+_FORMER: Final = frozenset({"given", "decided", "proposed_by", "approved_by", "by_name"})
 _PROPOSED: Final = "proposed"
 _SHOWN: Final = ("to_who", "waits", "proposed_by", "to")
 _LISTED: Final = ("what", "status", "made", "decided", *_SHOWN, "approved_by", "revoked_by")
@@ -56,6 +62,13 @@ class Wish:
     def wants(self) -> dict[str, Any]:
         """What exactly is asked, for what is not a grant."""
         return dict(self.kept.get("wants", {}))
+
+    @property
+    def grant(self) -> str:
+        """Id of the permit it is about, or ""."""
+        if self.rule == GRANT:
+            return self.id
+        return str(self.wants["grant"]) if self.what == KEEP else ""
 
     @property
     def asked(self) -> Asked:
@@ -133,7 +146,7 @@ def becomes(one: Wish, image: Image, *, by: str, yes_of: str, at: int) -> tuple[
     """The rules when `yes_of` has agreed to what `by` gives; what was settled comes last."""
     if one.rule == GRANT:
         said = {"by": by, "made": instant(at), "approved_by": yes_of, "status": "active"}
-        return (Rule(GRANT, one.id, {**one.kept, **said, "waits": ""}),)
+        return (Rule(GRANT, one.id, {**one.kept, **said, "waits": "", "decided": instant(at)}),)
     said = {"status": "agreed", "waits": "", "approved_by": yes_of, "decided": instant(at)}
     return (_effect(one, image, by, yes_of, at), Rule(KIND, one.id, {**one.kept, **said}))
 
@@ -170,6 +183,21 @@ def still_means(one: Wish, image: Image, now: datetime) -> None:
         raise Conflict("what this is about has changed: ask it anew")
 
 
+def answered(kept: Kept) -> tuple[bool, str, str]:
+    """Whether what was asked was agreed to, who settled it ("" when nobody has), and when.
+
+    What fell with the right of who asked it was not answered.
+    """
+    status = str(kept.get("status", "active"))
+    if status == _PROPOSED:
+        return False, "", ""
+    if status == "rejected" or (status in ENDINGS and kept.get("waits")):
+        return False, str(kept.get("revoked_by", "")), str(kept.get("revoked", ""))
+    if kept.get("decided"):
+        return True, str(kept.get("approved_by", "")), str(kept["decided"])
+    return False, "", ""
+
+
 def _as_it_was(one: Wish, image: Image) -> bool:
     wants = one.wants
     if one.what == UNSEAL:
@@ -177,6 +205,8 @@ def _as_it_was(one: Wish, image: Image) -> bool:
         return row is not None and row.live and seal.get("label", "") == wants["label"]
     if one.what == SUCCESSOR:
         return named(image) == str(wants["instead_of"])
+    if one.what == KEEP:
+        return wants == to_keep(wants["grant"], image.rule(GRANT, wants["grant"]) or {})
     deny = image.rule(GRANT, wants["grant"]) or {}
     return (deny.get("effect"), deny.get("status", "active")) == ("deny", "active")
 
@@ -189,7 +219,10 @@ def _effect(one: Wish, image: Image, by: str, yes_of: str, at: int) -> Rule:
     if one.what == SUCCESSOR:
         return succeeded(one.asked.to, by, at, approved_by=yes_of)
     if one.what == ADMIT:
-        return admitted(wants["grant"], image.rule(GRANT, wants["grant"]) or {}, at)
+        return admitted(wants["grant"], image.rule(GRANT, wants["grant"]) or {}, by, at)
+    if one.what == KEEP:
+        kept = image.rule(GRANT, wants["grant"]) or {}
+        return given_on(wants["grant"], kept, by, at, approved_by=yes_of)
     relation, made = sent_relation(
         {name: each for name, each in wants.items() if name != "client"}, wants["client"]
     )
@@ -211,9 +244,27 @@ def succeeded(person: str, by: str, at: int, **more: str) -> Rule:
     return Rule(*NAMED, {"person": person, "by": by, "made": instant(at), **more})
 
 
-def admitted(id_: str, kept: Kept, at: int) -> Rule:
-    """The rule of a grant or deny that ends now, or had ended before."""
-    return Rule(GRANT, id_, {"revoked": instant(at), **kept, "status": "inactive"})
+def admitted(id_: str, kept: Kept, by: str, at: int) -> Rule:
+    """The rule of a grant or deny that `by` ends now, or that had ended before."""
+    said = {"revoked": instant(at), "revoked_by": by}
+    return Rule(GRANT, id_, {**said, **kept, "status": "inactive"})
+
+
+def to_keep(id_: str, kept: Kept) -> dict[str, Any]:
+    """What is asked when a grant has to go on: exactly this one, while nobody changed it."""
+    live = str(kept.get("status", "active")) in _LIVE
+    said = {"by": str(kept.get("by", "")), "made": str(kept.get("made", ""))}
+    return {"grant": id_, "content": sound.fingerprint(kept) if live else "", **said}
+
+
+def given_on(id_: str, kept: Kept, by: str, at: int, **more: str) -> Rule:
+    """The rule of a grant that counts as given by `by` from now on, and says what it said.
+
+    `given` is when it was given at first: whoever reads what is new was told of it then.
+    """
+    rest = {name: each for name, each in kept.items() if name not in _FORMER}
+    first = str(kept.get("given") or kept["made"])
+    return Rule(GRANT, id_, {**rest, "by": by, "made": instant(at), "given": first, **more})
 
 
 def said_of(rule: Rule) -> dict[str, Any]:

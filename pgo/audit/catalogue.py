@@ -147,6 +147,7 @@ _ROWS: Final[Mapping[str, tuple[tuple[str, str, frozenset[str], bool], ...]]] = 
         ("refuse", "U", frozenset(), True),
         ("dormant", "U", frozenset(), True),
         ("wake", "U", frozenset(), True),
+        ("reaffirm", "U", frozenset(), True),
         ("claim", "C", frozenset(), True),
         ("review", "U", frozenset(), True),
         ("successor", "C", frozenset(), True),

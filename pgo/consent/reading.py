@@ -34,7 +34,7 @@ REMARKS = frozenset(
     {
         *("situatie", "waarom", "toelichting", "opmerking", "comment", "note", "preset", "version"),
         *("by_name", "to_name", "proposed_by", "revoked_by", "approved_by", "reason", "opinions"),
-        "waits",
+        *("waits", "given", "decided"),
     }
 )
 GRANT_MEMBERS = REMARKS | {

@@ -22,6 +22,7 @@ SET_BY_US: Final = frozenset(
     {
         *("id", "client", "by", "made", "revoked", "by_court", "own", "order", "waits"),
         *("proposed_by", "approved_by", "revoked_by", "by_name", "to_name", "version"),
+        *("given", "decided"),
     }
 )
 _STATUSES: Final = frozenset({"active", "proposed", "waakvlam"})

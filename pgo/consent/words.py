@@ -124,6 +124,11 @@ def sentences(
     return [*_state(grant), *said, *_conditions(grant, most), *_limits(grant, kind, most)]
 
 
+def grantee_words(grant: Grant, names: Mapping[str, str], kind: str = "") -> str:
+    """Who may do what a grant says, as its summary calls him."""
+    return _who(grant, names, kind, _EASY_NAME)
+
+
 def not_covered(grant: Grant, kind: str = "") -> tuple[str, ...]:
     """The categories a permit does not open, the ones people ask about first.
 

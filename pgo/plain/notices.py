@@ -1,6 +1,6 @@
 """What is new, in plain Dutch (B1): for the list in the app, and for mail. Pure.
 
-The list may say what kind of thing it is; mail and webhook say only that there is something.
+The list, behind a sign-in, may say what it is; mail and webhook say only that there is something.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from pgo.plain.clean import short
+from pgo.plain.whole import tidy
 
 _HERE: Final = ZoneInfo("Europe/Amsterdam")
 
@@ -20,7 +23,7 @@ URGENT: Final = frozenset({"noodtoegang", "toegang", "regie", "app"})
 """Kinds that are told at once; the others are told together."""
 KINDS: Final = (
     *("uitslagen", "medicatie", "toegang", "noodtoegang", "geweigerd", "voorstel", "verzoek"),
-    *("beheer", "regie", "levensloop", "app"),
+    *("beheer", "regie", "levensloop", "app", "antwoord"),
 )
 _SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
     # for one, for more than one, simple
@@ -52,6 +55,11 @@ _SENTENCES: Final[Mapping[str, tuple[str, str, str]]] = {
         "Een app is gestopt. Misschien gebruikte iemand anders de app. Log opnieuw in bij de app.",
         "",
         "Een app is gestopt. Log opnieuw in bij de app.",
+    ),
+    "antwoord": (
+        "Er is een antwoord op uw voorstel.",
+        "Er zijn {times} antwoorden op uw voorstellen.",
+        "Er is een antwoord.",
     ),
     "regie": (
         "Iemand is het niet eens met wie de regie heeft. Er kan nu niets bij.",
@@ -92,6 +100,15 @@ _LIFE: Final[Mapping[str, tuple[str, str, str]]] = {
         "De hulp stopt. Het dossier blijft van u.",
     ),
 }
+_ABOUT: Final[Mapping[str, str]] = {
+    "grant": "een toestemming voor {to}",
+    "keep": "de toestemming voor {to}",
+    "unseal": "een zegel",
+    "successor": "{to} als opvolger",
+    "relation": "{to} als vertegenwoordiger",
+    "admit": "het einde van de uitsluiting van {to}",
+}
+_WORDS_OF_A_NAME: Final = 3
 _MONTHS: Final = (
     *("januari", "februari", "maart", "april", "mei", "juni", "juli"),
     *("augustus", "september", "oktober", "november", "december"),
@@ -120,6 +137,42 @@ def sentence(
     if easy:
         return simple
     return many.format(times=times) if many and times > 1 else one
+
+
+def access(
+    who: str, giver: str, what: str, *, role: str = "", may_stop: bool = False, easy: bool = False
+) -> str:
+    """Who got access, by whom, to what, and what the reader can do.
+
+    Args:
+        who: as the summary of the grant calls him.
+        giver: the name of who gave it, as it was sent; "" when it is not known.
+        what: the grant's own summary, easy or not.
+        role: as what he represented the client when he gave it, or "".
+        may_stop: whether the reader may end it.
+        easy: in the shortest sentences.
+    """
+    lead = f"{who} kreeg toegang." if easy else f"{who} kreeg toegang tot het dossier."
+    stop = ["U kunt dit stoppen."] if may_stop else []
+    return " ".join([lead, f"{_giver(giver, role)} gaf dit.", what, *stop])
+
+
+def answer(what: str, to: str, by: str, *, agreed: bool, easy: bool = False) -> str:
+    """What somebody said to what the reader asked; `what` and `to` as in `pgo.wishes`."""
+    said = "ja" if agreed else "nee"
+    lead = f"{_giver(by)} zei {said}" + ("." if easy else " op uw voorstel.")
+    about = _ABOUT[what].format(to=_known(to) or "iemand")
+    return " ".join([lead, f"Het ging om {about}.", *([] if agreed else ["Er verandert niets."])])
+
+
+def _giver(name: str, role: str = "") -> str:
+    known = _known(name) or "Iemand"
+    known = known[:1].upper() + known[1:]
+    return f"{known} ({role})" if role else known
+
+
+def _known(name: str) -> str:
+    return short(tidy(name), _WORDS_OF_A_NAME)
 
 
 def _day(event: str) -> str:

@@ -21,6 +21,11 @@ _NOT_YET: Final = (
     "Dit geldt nog niet.",
     "This does not hold yet: it needs the other's yes.",
 )
+_AS_BEFORE: Final = (
+    "Er verandert niets aan wat er mag. Een nee verandert nu ook niets.",
+    "Er verandert niets.",
+    "It stays as it is. A no changes nothing now either.",
+)
 _OPENS: Final[Mapping[str, tuple[str, str, str]]] = {
     "unseal": (
         "{by} wil een zegel weghalen.",
@@ -46,6 +51,11 @@ _OPENS: Final[Mapping[str, tuple[str, str, str]]] = {
         "{by} wil de uitsluiting van {to} stoppen. Daarna kan {to} weer toegang hebben.",
         "{by} wil {to} niet meer uitsluiten.",
         "{by} wants to stop keeping {to} out. After that {to} can have access again.",
+    ),
+    "keep": (
+        "{by} wil de toestemming voor {to} laten doorgaan.",
+        "{by} wil dit voor {to} laten doorgaan.",
+        "{by} wants to let the grant for {to} go on.",
     ),
 }
 _HIDDEN: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -109,7 +119,7 @@ def said(
     """What was asked, said in three ways; `categories` of the data, when the reader may see it.
 
     Args:
-        what: unseal, successor, relation or admit.
+        what: unseal, successor, relation, admit or keep.
         wants: what exactly is asked, as it is kept.
         people: who asked it, and about whom ("" for nobody).
         names: what people call the persons in it; who is not there is "somebody".
@@ -132,6 +142,8 @@ def _sentences(
     opening = "reseal" if what == "unseal" and wants.get("becomes") else what
     by, to = (_name(way, names, id_) for id_ in people)
     text = _OPENS[opening][way].format(by=_first(by), to=to, kind=_kind(way, wants))
+    if what == "keep":
+        return [text, _AS_BEFORE[way]]
     more: list[str] = []
     if what == "unseal":
         more = _of_a_seal(way, wants, categories)

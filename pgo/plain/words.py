@@ -126,6 +126,9 @@ DEEDS: Final[Mapping[str, Deed]] = {
         "zette {times}een toestemming op waakvlam", "wilde een toestemming op waakvlam zetten"
     ),
     "wake": Deed("zette {times}een toestemming weer aan", "wilde een toestemming weer aanzetten"),
+    "reaffirm": Deed(
+        "liet {times}een toestemming doorgaan", "wilde een toestemming laten doorgaan"
+    ),
     "claim": Deed("gaf {times}op wie vertegenwoordigt", "wilde opgeven wie vertegenwoordigt"),
     "review": Deed("keek {times}een noodtoegang na", "wilde een noodtoegang nakijken"),
     "successor": Deed("wees {times}een opvolger aan", "wilde een opvolger aanwijzen"),

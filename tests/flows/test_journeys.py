@@ -528,7 +528,9 @@ async def test_journey_3_what_his_mentor_gives_and_what_ruud_changes(story):
     assert await story.sees("huisarts", "ruud", care) == 200
     assert "Huisarts" in (await story.call("ruud", "GET", "ruud", "/toestemmingen")).text
     told = (await story.messages("ruud", "ruud", "?taal=eenvoudig"))["berichten"]
-    assert "Iemand nieuw mag meekijken." in [one["tekst"] for one in told]
+    (given,) = [one["tekst"] for one in told if one["soort"] == "toegang"]
+    assert given.startswith("Huisarts (zorgverlener) kreeg toegang. Anja (mentor) gaf dit.")
+    assert given.endswith("U kunt dit stoppen.")
     money = {"effect": "permit", "to_who": "zus", "categories": ["financieel"]}
     answer = await story.call("anja", "POST", "ruud", "/toestemmingen", json=money)
     assert answer.status_code == 403, "who has nothing to give, gives nothing"
@@ -558,6 +560,10 @@ async def test_journey_3_what_his_mentor_gives_and_what_ruud_changes(story):
     assert await life.run(story.inside.house, alone=False) >= 1
     news = await story.messages("ruud", "ruud")
     assert hers["id"] in news["opnieuw_kijken"]
+    stays = await story.call("ruud", "POST", "ruud", f"/toestemmingen/{hers['id']}/bevestigen")
+    assert stays.status_code == 200, stays.text
+    assert (await story.messages("ruud", "ruud"))["opnieuw_kijken"] == []
+    assert await story.sees("huisarts", "ruud", care) == 200
     assert any("Kijk opnieuw" in one["tekst"] for one in news["berichten"])
 
     # 11 and 16: his sister never saw a thing; he can read who did

@@ -730,3 +730,27 @@ async def test_neither_somebody_else_nor_a_token_for_less_is_told(inside):
         head = {"Authorization": f"Bearer {issued.access}"}
         told = (await inside.http.get("/mijn/berichten", headers=head)).json()
         assert told["account"] == []
+
+
+async def test_neither_mail_nor_webhook_says_who_got_access_or_who_answered(
+    inside, telling_house, mailbox, hook
+):
+    house, http = telling_house
+    child = {"person": "anna-x", "name": "Anna Berg", "birth": "2013-01-01"}
+    parent = {"person": "sam-x", "client": "anna-x", "kind": "ouder", "gezag": True}
+    await put(
+        inside,
+        Rule("subject", "client", child),
+        Rule("relation", "r-sam", parent | {"child_confirmed": "2025-02-01"}),
+    )
+    await with_mail(inside, house, "sam")
+    await wish(inside, http, "anna", webhook=f"https://localhost:{hook.port}/nieuws")
+    given = await made(inside, "sam", preset="meelezen", to_who="lea-x")
+    (one,) = (await inside.call("anna", "GET", "/voorstellen")).json()["voorstellen"]
+    path = f"/voorstellen/{given['id']}/instemmen"
+    assert (await inside.call("anna", "POST", path, json={"precies": one["precies"]})).is_success
+    assert await telling.run(house, alone=False) == 2
+    assert "Kijk vandaag" in mailbox.taken[0][1]
+    sent = [text for _, text in mailbox.taken] + [body.decode() for _, body in hook.calls]
+    for word in ("Lea", "Berg", "Anna", "Sam", "kreeg", "voorstel", "zei", "medicijnen", "lea-x"):
+        assert not [text for text in sent if word in text], word

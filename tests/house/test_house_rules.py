@@ -38,7 +38,7 @@ PURE = {
     "pgo/fhir/search.py": {"pgo.fhir", "pgo.errors"},
     "pgo/fhir/index.py": {"pgo.fhir", "pgo.errors"},
     "pgo/fhir/validate.py": {"pgo.fhir", "pgo.errors"},
-    "pgo/plain/notices.py": set(),
+    "pgo/plain/notices.py": {"pgo.plain"},
     "pgo/plain/who.py": {"pgo.plain", "pgo.audit.entry", "pgo.audit.catalogue"},
 }
 

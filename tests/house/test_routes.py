@@ -40,6 +40,7 @@ ROUTES = {
     "POST /dossiers/{client}/opvolging/betwisten": TOKEN,
     "POST /dossiers/{client}/relaties/{relation}/bevestigen": TOKEN,
     "POST /dossiers/{client}/toestemmingen/{grant}/afwijzen": TOKEN,
+    "POST /dossiers/{client}/toestemmingen/{grant}/bevestigen": TOKEN,
     "POST /dossiers/{client}/toestemmingen/{grant}/instemmen": TOKEN,
     "POST /dossiers/{client}/toestemmingen/{grant}/waakvlam": TOKEN,
     "POST /dossiers/{client}/toestemmingen/{grant}/wekken": TOKEN,

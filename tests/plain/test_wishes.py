@@ -81,3 +81,13 @@ def test_a_successor_comes_in_the_place_of_another():
 def test_what_rests_on_evidence_is_looked_at_first(wants, checked):
     text = said("relation", wants, PEOPLE, LONG)["samenvatting"]
     assert ("bewijs" in text) is checked
+
+
+@pytest.mark.parametrize("names", [LONG, {"anna": "Anna", "lea": "Lea"}, {}])
+def test_letting_a_grant_go_on_does_not_say_that_it_does_not_hold(names):
+    found = said("keep", {"grant": "g-1"}, PEOPLE, names)
+    assert max(lengths(found["eenvoudig"])) <= 12
+    assert sum(lengths(found["samenvatting"])) / len(lengths(found["samenvatting"])) <= 12
+    assert "geldt nog niet" not in found["samenvatting"] + found["eenvoudig"]
+    assert "Een nee verandert nu ook niets." in found["samenvatting"]
+    assert "does not hold" not in found["english"]
