@@ -39,6 +39,7 @@ from pgo.framework import TELEMETRY, Described, Methods, answer_errors
 from pgo.health import Health
 from pgo.house import House, open_house, utc_now
 from pgo.log import configure
+from pgo.looked import operations
 from pgo.medmij.address import is_exchange
 from pgo.medmij.counter import Counter
 from pgo.medmij.offer import Doors as OfferDoors
@@ -61,7 +62,6 @@ from pgo.oneself import kind_of
 from pgo.question_routes import questions
 from pgo.question_routes import router as question_router
 from pgo.rates import Rates
-from pgo.regie_routes import operations
 from pgo.regie_routes import router as regie_router
 from pgo.settings import Settings, load
 from pgo.shared import caller_of_account, choices_of, patient_id, subject_of

@@ -14,8 +14,6 @@ from typing import Any, Final
 
 from pgo import wishes
 from pgo.agreement import both_needed, opens_less
-from pgo.audit.entry import Entry
-from pgo.audit.without import without
 from pgo.call import Call
 from pgo.caller import Caller
 from pgo.consent import reading, sound
@@ -33,7 +31,6 @@ from pgo.world import Rules, rules_of
 _RACES: Final = 1000
 FROZEN: Final = ("state", "regie")
 """Where a dossier keeps that the reins are contested, until an operator has settled it."""
-_LOGGING: Final = Facet("AuditEvent", ("logging",))
 _CONSENTS: Final = Facet("Consent", ("toestemmingen",))
 _LISTED: Final = ("grant", "relation", "seal", "claim")
 Build = Callable[[Rules], "tuple[Rule, ...]"]
@@ -62,20 +59,6 @@ class Regie(Door):
                     grant[name] = " ".join(words.get(grant["id"], ()))
             found["notice"] = _listed(image.rules("notice"))
         return found
-
-    async def who_looked(
-        self, since: int, until: int | None, *, easy: bool = False
-    ) -> tuple[list[Entry], dict[str, list[str]]]:
-        """Audit lines (µs), for who may see the log, and what the grants in them say."""
-        async with self.call("wie-keek") as call:
-            await self._may_read(call, _LOGGING)
-            trail = self._parts.trail
-            entries = [entry async for entry in trail.read(self.client, since, until)]
-            hidden = await self._sealed()
-            rules = rules_of(self.dossier, self._parts.policy)
-            said = await self._words(rules, easy=easy)
-        shown = [without(entry, hidden, SEALS) for entry in entries] if hidden else entries
-        return [entry for entry in shown if entry is not None], said
 
     def _shows(self, sealed: str) -> bool:
         """Whether the caller may know of what this seal lies on."""

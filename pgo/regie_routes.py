@@ -2,32 +2,24 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import date, datetime, time
+from datetime import date
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
+from urllib.parse import urlencode
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
-from pgo.audit.auditevent import audit_event
-from pgo.audit.entry import Entry
 from pgo.caller import Caller
-from pgo.errors import BadValue, NotFound, PgoError, Unsupported
-from pgo.fhir.answers import Reply
-from pgo.fhir.endpoint import Ask, Operation
+from pgo.errors import PgoError
 from pgo.house import House
 from pgo.links import Links, link
-from pgo.moment import micros
+from pgo.looked import Looked, midnight
 from pgo.plain.who import sentences
-from pgo.shared import patient_id, shared_with, subject_name
-from pgo.vault import Vault
+from pgo.shared import shared_with, subject_name
 from pgo.web import request_id
 from pgo.witness import asked_by, witnessed
 
-_HERE: Final = ZoneInfo("Europe/Amsterdam")
-_DAYS: Final = frozenset({"van", "tot"})
 CallerOf = Callable[[Scope], Awaitable[Caller]]
 Refused = Callable[[Scope, PgoError], Awaitable[None]]
 Client = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -98,7 +90,10 @@ def _add_dossiers(routes: APIRouter, house: House, calling: Any) -> None:
         tot: date | None = None,
         taal: str = "",
     ) -> Json:
-        """Sentences about who looked, from `van` up to and including `tot` (days in Amsterdam)."""
+        """Sentences about who looked, from `van` up to and including `tot` (days in Amsterdam).
+
+        Very many come in parts, the last days first: `verder` is the address of what was before.
+        """
         return await _looked(house, caller, client, request_id(request.scope), van, tot, taal)
 
 
@@ -207,7 +202,10 @@ async def _looked(
     language: str,
 ) -> Json:
     easy = language == "eenvoudig"
-    entries, grants = await _entries(house, caller, client, request, since, until, easy=easy)
+    looked = Looked(house.parts, caller, client, request=request)
+    start = midnight(since) if since else 0
+    end = midnight(until, later=1) if until else None
+    entries, grants, go_on = await looked.days(start, end, easy=easy)
     dossier = await house.parts.dossiers.open(client)
     own = (dossier.image.rule("subject", "client") or {}).get("person") == caller.person
     said = sentences(
@@ -230,67 +228,12 @@ async def _looked(
                 "persoon": one.person,
             }
             for one in reversed(said)
-        ]
+        ],
+        **({"verder": _go_on(client, since, go_on, language)} if go_on else {}),
     }
 
 
-async def _entries(
-    house: House,
-    caller: Caller,
-    client: str,
-    request: str,
-    since: date | None,
-    until: date | None,
-    *,
-    easy: bool = False,
-) -> tuple[list[Entry], dict[str, list[str]]]:
-    start = _midnight(since) if since else 0
-    end = _midnight(date.fromordinal(until.toordinal() + 1)) if until else None
-    return await house.regie(caller, client, request).who_looked(start, end, easy=easy)
-
-
-def _midnight(day: date) -> int:
-    return micros(datetime.combine(day, time.min, _HERE))
-
-
-def operations(house: House) -> dict[str, Operation]:
-    """FHIR operations by name."""
-
-    async def who_looked(ask: Ask, vault: Vault) -> Reply:
-        """`$wie-keek` as a Bundle of AuditEvents (R4); `van` and `tot` are days."""
-        if ask.address.release != "r4":
-            raise NotFound("$wie-keek answers AuditEvents of R4 only")
-        strange = [name for name, _ in ask.pairs if name not in _DAYS]
-        if strange:
-            raise Unsupported("$wie-keek knows van and tot only", place=strange[0][:64])
-        days = {name: _day(name, value) for name, value in ask.pairs}
-        vault.called = True  # the side of the door that knows the rules writes the line
-        entries, _ = await _entries(
-            house, vault.caller, vault.client, ask.request, days.get("van"), days.get("tot")
-        )
-        dossier = await house.parts.dossiers.open(vault.client)
-        patient = patient_id(dossier, "r4")
-        made = [
-            audit_event(entry, vault.client, patient=patient, server=house.settings.issuer)
-            for entry in entries
-        ]
-        bundle = {
-            "resourceType": "Bundle",
-            "type": "searchset",
-            "total": len(made),
-            "link": [{"relation": "self", "url": f"{ask.base}/$wie-keek"}],
-            "entry": [
-                {"fullUrl": f"{ask.base}/AuditEvent/{each['id']}", "resource": each}
-                for each in made
-            ],
-        }
-        return Reply(200, orjson.dumps(bundle))
-
-    return {"$wie-keek": who_looked}
-
-
-def _day(name: str, value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError as fault:
-        raise BadValue("not a day (YYYY-MM-DD)", place=name[:64]) from fault
+def _go_on(client: str, since: date | None, until: date, language: str) -> str:
+    """Where the days before are told, below the address of this server."""
+    asked = {"van": since, "tot": until, "taal": language}
+    return f"/dossiers/{client}/$wie-keek?{urlencode({k: v for k, v in asked.items() if v})}"

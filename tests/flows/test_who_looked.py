@@ -14,6 +14,7 @@ import orjson
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 
+from pgo import looked
 from pgo.audit.entry import CRASHED, FAILED, OK, REFUSED
 from pgo.errors import NoSpace, Unavailable
 
@@ -451,6 +452,122 @@ async def test_the_same_lines_are_valid_audit_events(inside):
         assert event["agent"][0]["requestor"] is True
     outcomes = Counter(event["outcome"] for event in events)
     assert outcomes["4"] == 1
+
+
+async def pages(inside, path: str, name: str = "anna") -> list[dict]:
+    """The Bundle at a path and every later one, by their links."""
+    found = []
+    while path:
+        answer = await inside.call(name, "GET", path)
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json())
+        path = next_of(found[-1])
+        assert len(found) < 100
+    return found
+
+
+def next_of(bundle: dict) -> str:
+    url = next((each["url"] for each in bundle["link"] if each["relation"] == "next"), "")
+    return url[url.index("/fhir/") :] if url else ""
+
+
+async def busy(inside) -> None:
+    """Seven visits on each of three days, a month apart."""
+    for month in (3, 4, 5):
+        inside.now = datetime(2026, month, 3, 12, tzinfo=UTC)
+        for _ in range(7):
+            await inside.call("anna", "GET", "/fhir/r4/Encounter")
+
+
+def told(bundles: list[dict]) -> list[tuple[str, str]]:
+    events = [entry["resource"] for one in bundles for entry in one["entry"]]
+    return [(event["recorded"], event["id"]) for event in events]
+
+
+async def test_pages_of_audit_events_tell_each_line_once_newest_first(inside):
+    await busy(inside)
+    before = {one.id for one in await lines(inside)}
+    found = await pages(inside, "/fhir/r4/$wie-keek?_count=4")
+    assert [len(one["entry"]) for one in found[:-1]] == [4] * (len(found) - 1)
+    assert len(found) > 4
+    ids = [id_ for _, id_ in told(found)]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == before
+    assert told(found) == sorted(told(found), reverse=True)
+    assert not any("total" in one for one in found)
+
+
+async def test_the_link_to_itself_keeps_what_was_asked_and_pages_stay_within_it(inside):
+    await busy(inside)
+    asked = "van=2026-04-01&tot=2026-04-30&_count=3"
+    found = await pages(inside, f"/fhir/r4/$wie-keek?{asked}")
+    assert found[0]["link"][0]["relation"] == "self"
+    assert found[0]["link"][0]["url"].endswith(f"/$wie-keek?{asked}")
+    assert [len(one["entry"]) for one in found] == [3, 3, 1]
+    assert {recorded[:7] for recorded, _ in told(found)} == {"2026-04"}
+    whole = (await pages(inside, "/fhir/r4/$wie-keek?van=2026-04-01&tot=2026-04-30"))[0]
+    assert whole["total"] == len(whole["entry"]) == 7
+
+
+async def test_a_page_has_fifty_lines_and_never_more_than_two_hundred(inside):
+    for _ in range(55):
+        await inside.call("anna", "GET", "/fhir/r4/Encounter")
+    first = (await inside.call("anna", "GET", "/fhir/r4/$wie-keek")).json()
+    assert (len(first["entry"]), "total" in first, next_of(first) != "") == (50, False, True)
+    many = (await inside.call("anna", "GET", "/fhir/r4/$wie-keek?_count=100000")).json()
+    assert 55 < len(many["entry"]) <= 200
+
+
+async def test_a_time_in_which_nobody_looked_has_no_entries(inside):
+    answer = (await inside.call("anna", "GET", "/fhir/r4/$wie-keek?tot=2020-01-01")).json()
+    assert (answer["total"], "entry" in answer) == (0, False)
+
+
+async def test_a_later_page_is_sealed_for_its_reader_and_for_an_hour(inside):
+    await busy(inside)
+    path = next_of((await inside.call("anna", "GET", "/fhir/r4/$wie-keek?_count=2")).json())
+    assert "2026" not in path
+    assert (await inside.call("anna", "GET", path)).status_code == 200
+    assert (await inside.call("mo", "GET", path)).status_code == 404
+    assert (await inside.call("anna", "GET", f"{path}&van=2026-01-01")).status_code == 400
+    assert (await inside.call("anna", "GET", f"{path[:-4]}AAAA")).status_code == 404
+    elsewhere = path.replace("$wie-keek", "Encounter") + ".0"
+    assert (await inside.call("anna", "GET", elsewhere)).status_code == 404
+    inside.later(seconds=3_700)
+    assert (await inside.call("anna", "GET", path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked", ["_count=x", "_count=-1", "van=2026-01-01&van=2026-01-02", "_cursor=", "_sort=date"]
+)
+async def test_what_is_asked_wrong_is_named(inside, asked):
+    answer = await inside.call("anna", "GET", f"/fhir/r4/$wie-keek?{asked}")
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+async def test_the_first_and_the_last_day_there_are_may_be_asked(inside, day):
+    for path in ("/fhir/r4/$wie-keek", "/$wie-keek"):
+        for name in ("van", "tot"):
+            answer = await inside.call("anna", "GET", f"{path}?{name}={day}")
+            assert answer.status_code == 200, answer.text
+
+
+async def test_very_many_sentences_come_in_parts_of_whole_days(inside, monkeypatch):
+    await busy(inside)
+    whole = await sentences(inside, more="?tot=2026-05-03")
+    monkeypatch.setattr(looked, "_LINES", 5)
+    path, parts = "/$wie-keek?tot=2026-05-03&taal=", []
+    while path:
+        answer = (await inside.call("anna", "GET", path)).json()
+        parts.append(answer["zinnen"])
+        path = answer.get("verder", "").removeprefix(f"/dossiers/{inside.anna.dossier}")
+        assert len(parts) < 10
+    assert len(parts) > 2
+    told = [one["van"] for part in parts for one in part]
+    assert told == [one["van"] for one in whole]
+    assert [max(one["aantal"] for one in part) for part in parts[:2]] == [7, 7]
 
 
 async def test_lines_about_what_is_sealed_are_not_told_to_the_representative(inside):
