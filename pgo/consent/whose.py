@@ -23,11 +23,6 @@ class Whose:
         return f"{article} {listed(words)} van {self.owner}"
 
     @property
-    def data(self) -> str:
-        """All his data."""
-        return self.these(["gegevens"])
-
-    @property
     def whom(self) -> str:
         """Him."""
         return self.owner or "u"

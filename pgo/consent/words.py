@@ -217,7 +217,7 @@ def _scope(grant: Grant, of: Whose) -> str:
     if grant.instances:
         return _what(grant, of)
     if grant.categories is not None:
-        return f"een deel van {of.data}"
+        return "een deel van " + ("de gegevens" if of.owner else "uw gegevens")
     return "niets" if grant.effect == "deny" else "bijna alles"
 
 

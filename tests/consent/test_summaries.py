@@ -134,6 +134,27 @@ def test_an_easy_name_is_whole_or_does_not_end_in_a_small_word(name, said):
     assert words.sentences(grant, {"p": name}, easy=True)[0] == said
 
 
+@pytest.mark.parametrize("owner", ["", "Fenna", "Anna Maria van der Berg"])
+@pytest.mark.parametrize("easy", [False, True])
+def test_the_longest_names_leave_room_for_whose_data_it_is(owner, easy):
+    grant = reading.grant(
+        {
+            "id": "g",
+            "client": "c",
+            "by": "c",
+            "effect": "permit",
+            "to_who": "org:linde/persoonlijk arts",
+            "categories": ["aanvragen"],
+            "actions": ["lezen", "toevoegen", "wijzigen", "delen", "beheren"],
+            "to": "2027-06-01",
+        }
+    )
+    said = words.sentences(grant, LONG, easy=easy, owner=owner)
+    most = words.EASY_WORDS if easy else words.MOST_WORDS
+    assert [one for one in said if len(one.split()) > most] == []
+    assert easy or "van Anna Maria…" in " ".join(said) or owner != "Anna Maria van der Berg"
+
+
 def test_for_somebody_else_a_grant_is_about_the_client_by_name():
     grant = reading.grant(
         {
