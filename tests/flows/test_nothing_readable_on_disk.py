@@ -127,7 +127,7 @@ def observation(cage: Cage, release: str, patient: str) -> dict:
         "code": concept(cage),
         "subject": {"reference": f"Patient/{patient}", "display": cage.word()},
         "effectiveDateTime": "2026-02-01",
-        "performer": [reference(cage, "Practitioner")],
+        "performer": [{"reference": f"Patient/{patient}"}],
         "valueQuantity": quantity(cage),
         "interpretation": concept(cage),
         "bodySite": concept(cage),
@@ -138,7 +138,7 @@ def observation(cage: Cage, release: str, patient: str) -> dict:
     }
     if release == "stu3":
         return tree | {"comment": cage.word(), "related": [{"target": reference(cage, "Media")}]}
-    noted = {"note": [{"text": cage.word(), "authorString": cage.word()}]}
+    noted = {"note": [{"text": cage.word()}]}
     return tree | noted | {"interpretation": [tree["interpretation"]],
                            "derivedFrom": [reference(cage, "Media")]}  # fmt: skip
 
