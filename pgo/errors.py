@@ -276,9 +276,7 @@ class Unprocessable(PgoError):
     """Well-formed, but breaks a rule of the content."""
 
     status, issue, oauth = 422, "processing", "invalid_request"
-    dutch = (
-        "Deze gegevens kloppen niet. Er is niets opgeslagen. Kijk ze na."
-    )
+    dutch = "Deze gegevens kloppen niet. Er is niets opgeslagen. Kijk ze na."
 
 
 class NotTaken(Unprocessable):
