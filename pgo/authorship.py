@@ -28,10 +28,10 @@ from pgo.projection import ours
 from pgo.world import SUBJECT
 
 _NAMING: Final = frozenset({"id", "reference", "type", "display"})
-_ANOTHER: Final = "write in your own name or the client's, by a plain reference and no other name"
+ANOTHER: Final = "write in your own name or the client's, by a plain reference and no other name"
 _LOST: Final = "an author of the version before may not be left out"
 _ACCOUNT: Final = "this address is that of somebody's account"
-_ORDER: Final = (
+ORDER: Final = (
     "only a professional stores an order for a medicine; what is used is a MedicationStatement"
 )
 _PEOPLE: Final = frozenset({"Practitioner", "Person"})
@@ -112,7 +112,7 @@ def check(who: Writer, rel: Release, op: Op, tree: Tree, before: Tree | None, *,
     for one in _others(who, rel, tree):
         left[one.same] -= 1
         if left[one.same] < 0:
-            raise Unprocessable(_ANOTHER, place=f"{at}{one.place.removeprefix(op.type)}")
+            raise Unprocessable(ANOTHER, place=f"{at}{one.place.removeprefix(op.type)}")
     for one in old if not his else ():
         if left[one.same] > 0 and not one.place.rpartition(".")[0].startswith(f"{op.type}.note"):
             raise Unprocessable(_LOST, place=f"{at}{one.place.removeprefix(op.type)}")
@@ -132,7 +132,7 @@ def _no_order(caller: Caller, type_: str, tree: Tree, at: str, *, made: bool) ->
     reported = tree.get("reportedBoolean") is True or "reportedReference" in tree
     ends = not made and tree.get("status") in _ENDED
     if not (reported or ends or tree.get("intent") in _NO_ORDER):
-        raise Unprocessable(_ORDER, place=f"{at}.intent")
+        raise Unprocessable(ORDER, place=f"{at}.intent")
 
 
 def source(caller: Caller, rel: Release, facet: Facet, tree: dict[str, Any], *, kept: bool) -> str:

@@ -22,10 +22,14 @@ import httpx2
 import pytest
 from lxml import etree
 
+from pgo import authorship
 from pgo.demo.asking import Question
 from pgo.demo.examples import Found, SubjectPlan, arrange
 from pgo.fhir import bsn, text
+from pgo.fhir.bundle import Op
 from pgo.fhir.refused import NOT_TAKEN
+from pgo.house import House
+from pgo.office import Office
 
 from . import brute
 from .conftest import MODULES, Record
@@ -38,6 +42,7 @@ MOST_VALUES = 12
 ELSEWHERE = re.compile(rb'"https?://[^"]*/(Patient/[A-Za-z0-9.-]+)"')
 TOO_LARGE = "A body here may have at most 2000000 bytes, also unpacked."
 ABOUT = "this is about somebody else than the dossier"
+NO_PERSON = frozenset({authorship.ANOTHER, authorship.ORDER})
 REFUSED = {
     # Definitions of FHIR itself, of 2 to 35 MB.
     (413, "too-long", TOO_LARGE): {
@@ -105,6 +110,15 @@ class Loaded:
     files: int
     dossiers: list[Kept]
     refused: dict[tuple[int, str, str], set[str]]
+    brought: list[tuple[Kept, str, bytes]] = field(default_factory=list)
+
+    def note(self, kept: Kept, file: str, sent: bytes, answer: httpx2.Response) -> None:
+        if answer.status_code == 201:
+            kept.taken[file] = as_kept(sent)
+        elif reason(answer)[2] in NO_PERSON:
+            self.brought.append((kept, file, sent))
+        else:
+            self.refused.setdefault(reason(answer), set()).add(file)
 
 
 def published() -> Iterator[tuple[str, bytes]]:
@@ -150,7 +164,10 @@ def address(raw: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def loaded(running) -> Loaded:
-    """Everything pushed, resource by resource, over HTTP."""
+    """Everything pushed, resource by resource, over HTTP; what names others as author is brought.
+
+    A person may not write in a doctor's name, so an operator brings those in as they are.
+    """
     files = dict(published())
     plans = arrange([Found(name, text.parse(raw)) for name, raw in files.items()])
     twice = set(files) - {name for plan in plans for name in plan.files}
@@ -166,18 +183,25 @@ def loaded(running) -> Loaded:
             for file in (*plan.files, *(() if plan.patient else twice)):
                 sent = files[file]
                 answer = await http.put(address(sent), content=sent)
-                if answer.status_code != 201:
+                if answer.status_code == 422 and reason(answer)[2] == ABOUT:
                     made.refused.setdefault(reason(answer), set()).add(file)
                     sent = ELSEWHERE.sub(rb'"\1"', sent)
                     answer = await http.put(address(sent), content=sent)
-                if answer.status_code == 201:
-                    kept.taken[file] = as_kept(sent)
+                made.note(kept, file, sent, answer)
 
     async def whole(records: list[Record]) -> None:
         for plan, record in zip(plans, records, strict=True):
             await push(plan, record)
 
+    async def bring(house: House) -> None:
+        for kept, file, sent in made.brought:
+            tree = text.parse(as_kept(sent))  # read as an import reads it
+            op = Op("PUT", tree["resourceType"], tree["id"], tree)
+            await Office(house, kept.record.id, "test").bring_in("r4", [op], whole=True)
+            kept.taken[file] = as_kept(sent)
+
     asyncio.run(whole(running.inside(dossiers)))
+    running.inside(bring)
     return made
 
 
@@ -206,7 +230,7 @@ def test_all_are_taken_that_keep_to_the_limits_and_the_others_are_named(loaded, 
     taken = {file for one in loaded.dossiers for file in one.taken}
     refused = {file for files in REFUSED.values() for file in files}
     assert len(taken | refused) == loaded.files
-    assert len(taken) == 848
+    assert len(taken) == 843
     masked = {
         file
         for one in loaded.dossiers
@@ -284,7 +308,7 @@ async def test_every_one_is_read_back_with_the_same_lexemes(loaded):
         one, other = (without_stamps(plain(each)) for each in (answered, sent))
         if one != other or Counter(lexemes(one)) != Counter(lexemes(other)):
             different.append(file)
-    assert (different, seen >= 848) == ([], True)
+    assert (different, seen >= 843) == ([], True)
 
 
 async def test_every_one_is_read_back_in_xml_with_the_same_lexemes(loaded):
@@ -294,7 +318,7 @@ async def test_every_one_is_read_back_in_xml_with_the_same_lexemes(loaded):
         written = Counter(xml_lexemes(unstamped(answered)))
         if written != Counter(lexemes(without_stamps(plain(sent)))):
             different.append(file)
-    assert (different, seen >= 848) == ([], True)
+    assert (different, seen >= 843) == ([], True)
 
 
 # --- searching -----------------------------------------------------------------------------------
