@@ -66,8 +66,12 @@ class _Waiting(NamedTuple):
 
 
 def new_writer(randomness: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """A writer id for one process: 16 hex digits, never used again."""
-    return randomness(8).hex()
+    """A writer id for one process: 16 hex digits, never used again.
+
+    It begins with a letter, so that no store or tool on its way takes "123e4567…" for a number.
+    """
+    first, *rest = randomness(8)
+    return bytes((0xA0 + first % 0x60, *rest)).hex()
 
 
 class Trail:

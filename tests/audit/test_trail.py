@@ -312,4 +312,5 @@ def test_a_line_costs_less_than_thirty_microseconds():
 
 def test_a_writer_id_is_fresh_for_each_process():
     assert new_writer() != new_writer()
-    assert new_writer(lambda size: b"\x01" * size) == "01" * 8
+    assert new_writer(lambda size: b"\x01" * size) == "a1" + "01" * 7
+    assert all(new_writer(lambda size, n=n: bytes([n]) * size)[0] in "abcdef" for n in range(256))
