@@ -324,7 +324,7 @@ def serve_options(settings: Settings) -> dict[str, Any]:
         "forwarded_allow_ips": settings.trusted_proxies,
         "timeout_keep_alive": 5,
         "timeout_graceful_shutdown": 30,
-        "timeout_worker_healthcheck": 30,
+        "timeout_worker_healthcheck": 10,
         "limit_concurrency": 1_000,
         "backlog": 1_024,
         "h11_max_incomplete_event_size": HEAD_BYTES + ADDRESS_BYTES,
