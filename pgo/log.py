@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
@@ -123,24 +123,10 @@ class _Lines(structlog.BytesLoggerFactory):
         self.level, self.clock = level, clock
 
 
-class AccessLog(Protocol):
-    """What writes an access line."""
-
-    def __call__(
-        self,
-        said: tuple[str, str, int],
-        seconds: float,
-        request_id: str,
-        exchange: Mapping[str, str],
-    ) -> None:
-        """Write one.
-
-        Args:
-            said: method, template of the route, status.
-            seconds: how long it took.
-            request_id: letters, digits, dots, underscores and dashes only.
-            exchange: other fields of `EVENTS["access"]`.
-        """
+Said = tuple[str, str, int]
+"""Method, template of the route, status."""
+AccessLog = Callable[[Said, float, str, Mapping[str, str]], None]
+"""Writes an access line: what is `Said`, seconds, the request id, other fields of the event."""
 
 
 def access_log() -> AccessLog:
@@ -157,14 +143,12 @@ def access_log() -> AccessLog:
     return _AccessLines(lines().msg, lines.clock).line
 
 
-def _slowly(
-    said: tuple[str, str, int], seconds: float, request_id: str, exchange: Mapping[str, str]
-) -> None:
+def _slowly(said: Said, seconds: float, request_id: str, exchange: Mapping[str, str]) -> None:
     fields = {**_access_fields(said), "ms": round(seconds * 1000, 2), "request_id": request_id}
     structlog.get_logger().info("access", **fields, **exchange)
 
 
-def _access_fields(said: tuple[str, str, int]) -> dict[str, Any]:
+def _access_fields(said: Said) -> dict[str, Any]:
     return dict(zip(("method", "route", "status"), said, strict=True))
 
 
@@ -174,14 +158,10 @@ class _AccessLines:
     def __init__(self, write: Callable[[bytes], None], clock: Clock) -> None:
         self._write, self._clock = write, clock
         self._waiting: list[str] = []
-        self._begins: dict[tuple[str, str, int], str] = {}
+        self._begins: dict[Said, str] = {}
 
     def line(
-        self,
-        said: tuple[str, str, int],
-        seconds: float,
-        request_id: str,
-        exchange: Mapping[str, str],
+        self, said: Said, seconds: float, request_id: str, exchange: Mapping[str, str]
     ) -> None:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
@@ -189,7 +169,7 @@ class _AccessLines:
         more = f",{orjson.dumps(exchange).decode()[1:-1]}" if exchange else ""
         self._waiting.append(f'{begin}{seconds * 1000:.2f},"request_id":"{request_id}"{more}')
 
-    def _learn(self, said: tuple[str, str, int]) -> str:
+    def _learn(self, said: Said) -> str:
         begin = {"event": "access", "level": "info", **_access_fields(said), "ms": 0}
         return self._begins.setdefault(said, orjson.dumps(begin).decode().removesuffix("0}"))
 

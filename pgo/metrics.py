@@ -103,14 +103,21 @@ class _SharedAnswers:
         self._seconds = Histogram(
             "pgo_request_seconds", _TOOK, ("route",), buckets=BUCKETS, registry=None
         )
-        self._routes: set[str] = set()
+        self._known: dict[tuple[str, int], tuple[Callable[..., None], Callable[..., None]]] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
-        if route not in self._routes:
-            route = route if len(self._routes) < MOST_ROUTES else "other"
-            self._routes.add(route)
-        self._requests.labels(route, f"{status // 100}xx").inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (route, status // 100)
+        answered, took = self._known.get(key) or self._learn(key)
+        answered()
+        took(seconds)
+
+    def _learn(self, key: tuple[str, int]) -> tuple[Callable[..., None], Callable[..., None]]:
+        route = key[0] if len(self._known) < MOST_ROUTES else "other"
+        counter = self._requests.labels(route, f"{key[1]}xx")
+        learned = (counter.inc, self._seconds.labels(route).observe)
+        if route == key[0]:
+            self._known[key] = learned
+        return learned
 
 
 class Metrics:
