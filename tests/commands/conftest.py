@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import os
-import socket
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -146,24 +142,6 @@ def file(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def wire(tmp_path_factory):
+def mongodb(request):
     """Address of a server that speaks MongoDB's protocol; your own when PGO_TEST_MONGODB is set."""
-    if MONGODB:
-        yield MONGODB.partition("?")[0].rstrip("/")
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("wire")
-    command = [Path(sys.executable).parent / "nx-27017", "--data-dir", folder, "--port", str(port)]
-    command += ["--pid-file", folder / "pid", "--log-file", folder / "log"]
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        assert process.poll() is None, "the wire server did not start"
-        time.sleep(0.1)
-    yield f"mongodb://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(15)
+    return MONGODB.partition("?")[0].rstrip("/") if MONGODB else request.getfixturevalue("wire")

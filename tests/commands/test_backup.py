@@ -74,7 +74,7 @@ def databases(request):
     made = []
 
     def make():
-        made.append(Databases(request.getfixturevalue("wire")))
+        made.append(Databases(request.getfixturevalue("mongodb")))
         return made[-1]
 
     yield make

@@ -312,24 +312,6 @@ def launch() -> Iterator[Callable[..., Served]]:
         stop(served)
 
 
-@pytest.fixture(scope="session")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server that speaks MongoDB's protocol, started for this run of the tests."""
-    folder, port = tmp_path_factory.mktemp("wire"), free_port()
-    command = [Path(sys.executable).parent / "nx-27017", "--data-dir", folder, "--port", str(port)]
-    command += ["--pid-file", folder / "pid", "--log-file", folder / "log"]
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            break
-        assert process.poll() is None, "the wire server did not start"
-        time.sleep(0.1)
-    yield f"mongodb://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(15)
-
-
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("mongodb", marks=pytest.mark.long)])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server with two workers that tests may kill and start again, on each kind of store."""

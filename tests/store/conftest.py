@@ -5,13 +5,10 @@ PGO_TEST_MONGODB=mongodb://host/ adds a server of your own; each test makes and 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -33,40 +30,6 @@ class Clock:
 
     def __call__(self):
         return self.now
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(port, process):
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    pytest.fail("the wire server did not start")
-
-
-@pytest.fixture(scope="session")
-def wire(tmp_path_factory):
-    """Address of a server that speaks MongoDB's protocol, started for this run of the tests."""
-    folder, port = tmp_path_factory.mktemp("wire"), free_port()
-    command = [Path(sys.executable).parent / "nx-27017", "--data-dir", folder, "--port", str(port)]
-    command += ["--pid-file", folder / "pid", "--log-file", folder / "log"]
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder)
-    wait_for(port, process)
-    yield f"mongodb://127.0.0.1:{port}/"
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(params=["sqlite", "wire", *(["mongodb"] if REAL else [])])
